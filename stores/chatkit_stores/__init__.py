@@ -1,0 +1,1 @@
+"""Keeps ChatKit threads and items in PostgreSQL."""
