@@ -1,0 +1,111 @@
+import type { Config, Plugin } from "@docusaurus/types";
+import type * as Preset from "@docusaurus/preset-classic";
+import { themes } from "prism-react-renderer";
+
+/** `npm start` serves the pages itself and leaves the chat to a server that runs beside it. */
+function developmentProxy(): Plugin {
+  const server = process.env.CHATKIT_SERVER ?? "http://127.0.0.1:8000";
+  return {
+    name: "development-proxy",
+    configureWebpack: () =>
+      // Webpack's configuration doesn't know its development server's key; Docusaurus reads it.
+      ({
+        devServer: {
+          // Compression would hold an answer back until it is complete.
+          compress: false,
+          proxy: [{ context: ["/chatkit"], target: server }],
+        },
+      }) as object,
+  };
+}
+
+const config: Config = {
+  title: "ChatKit for docs",
+  tagline: "Answers from your documentation, cited to the heading, on servers of your own.",
+  favicon: "img/favicon.svg",
+  url: process.env.SITE_URL ?? "http://localhost:8000",
+  baseUrl: process.env.SITE_BASE_URL ?? "/",
+  onBrokenLinks: "throw",
+  onBrokenAnchors: "throw",
+  onDuplicateRoutes: "throw",
+  markdown: {
+    hooks: { onBrokenMarkdownLinks: "throw", onBrokenMarkdownImages: "throw" },
+  },
+  i18n: { defaultLocale: "en", locales: ["en"] },
+  presets: [
+    [
+      "classic",
+      {
+        docs: { sidebarPath: "./sidebars.ts" },
+        blog: false,
+        theme: { customCss: "./src/css/custom.css" },
+      } satisfies Preset.Options,
+    ],
+  ],
+  plugins: [
+    [
+      "docusaurus-plugin-chatkit",
+      {
+        url: "/chatkit",
+        title: "Ask the docs",
+        greeting: "What would you like to know?",
+        placeholder: "Ask about chatkit-server",
+        prompts: [
+          "How do I connect it to Neon?",
+          "Does it work without an OpenAI key?",
+          "How do I put the bubble on my own site?",
+          "Who can read a visitor's threads?",
+        ],
+      },
+    ],
+    developmentProxy,
+  ],
+  themeConfig: {
+    colorMode: { respectPrefersColorScheme: true },
+    navbar: {
+      title: "ChatKit for docs",
+      logo: { alt: "", src: "img/logo.svg", srcDark: "img/logo-dark.svg" },
+      items: [
+        { type: "docSidebar", sidebarId: "docs", position: "left", label: "Docs" },
+        { to: "/docs/configuration", label: "Configuration", position: "left" },
+        { to: "/docs/how-a-turn-works", label: "How it works", position: "left" },
+      ],
+    },
+    footer: {
+      links: [
+        {
+          title: "Start",
+          items: [
+            { label: "Getting started", to: "/docs/getting-started" },
+            { label: "Configuration", to: "/docs/configuration" },
+            { label: "Docusaurus", to: "/docs/docusaurus" },
+          ],
+        },
+        {
+          title: "Connect",
+          items: [
+            { label: "Neon", to: "/docs/neon" },
+            { label: "Qdrant", to: "/docs/qdrant" },
+            { label: "Models", to: "/docs/models" },
+          ],
+        },
+        {
+          title: "Run",
+          items: [
+            { label: "Identity and security", to: "/docs/identity-and-security" },
+            { label: "Operations", to: "/docs/operations" },
+            { label: "Endpoints", to: "/docs/endpoints" },
+          ],
+        },
+      ],
+      copyright: "MIT licence. It implements the ChatKit protocol; it is not a product of OpenAI.",
+    },
+    prism: {
+      theme: themes.github,
+      darkTheme: themes.vsDark,
+      additionalLanguages: ["bash", "docker", "ini", "json", "sql"],
+    },
+  } satisfies Preset.ThemeConfig,
+};
+
+export default config;

@@ -1,0 +1,28 @@
+import type { SidebarsConfig } from "@docusaurus/plugin-content-docs";
+
+const sidebars: SidebarsConfig = {
+  docs: [
+    "getting-started",
+    "configuration",
+    {
+      type: "category",
+      label: "Connect",
+      collapsed: false,
+      items: ["neon", "qdrant", "models", "docusaurus"],
+    },
+    {
+      type: "category",
+      label: "Run",
+      collapsed: false,
+      items: ["identity-and-security", "tools", "operations"],
+    },
+    {
+      type: "category",
+      label: "Understand",
+      collapsed: false,
+      items: ["how-a-turn-works", "endpoints"],
+    },
+  ],
+};
+
+export default sidebars;
