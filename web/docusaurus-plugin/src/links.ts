@@ -1,0 +1,38 @@
+import { matchPath } from "@docusaurus/router";
+import routes from "@generated/routes";
+
+type Routes = typeof routes;
+
+/** Whether the site has a page at `pathname`; its host may serve other things beside it. */
+function isPage(pathname: string, among: Routes): boolean {
+  return among.some(
+    ({ path, exact, routes: below }) =>
+      path !== "*" &&
+      matchPath(pathname, { path, exact }) !== null &&
+      (below === undefined || isPage(pathname, below as Routes)),
+  );
+}
+
+/**
+ * Opens a clicked link in the page behind the chat without loading it anew, and every address that
+ * is not a page of this site in a tab of its own. Returns whether the page behind changed.
+ */
+export function followLink(event: MouseEvent): boolean {
+  if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) {
+    return false;
+  }
+  // The chat lies in a shadow root: event.target is only its host.
+  const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement);
+  if (!link?.href || link.hasAttribute("download")) return false;
+  const url = new URL(link.href);
+  if (url.origin !== location.origin || !isPage(url.pathname, routes)) {
+    link.target = "_blank";
+    link.rel = "noopener noreferrer";
+    return false;
+  }
+  event.preventDefault();
+  history.pushState(null, "", url);
+  // The router listens for this; it loads the page and scrolls to the heading.
+  dispatchEvent(new PopStateEvent("popstate"));
+  return true;
+}
