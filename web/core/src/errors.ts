@@ -1,0 +1,70 @@
+/** The one error of this package: a request that did not end well. */
+
+export interface ChatErrorDetails {
+  /** The HTTP status; 0 when the connection failed. */
+  status?: number;
+  code?: string;
+  retryAfter?: number;
+  allowRetry?: boolean;
+  cause?: unknown;
+}
+
+const MESSAGES: Record<number, string> = {
+  0: "The connection was lost. Check your network and try again.",
+  400: "The server could not use this message.",
+  401: "You are not signed in, or your sign-in has expired.",
+  403: "You may not do this.",
+  404: "This chat no longer exists.",
+  409: "An answer is still being written in this chat.",
+  413: "The message is too long.",
+  429: "Too many messages in a short time.",
+  501: "The server does not offer this.",
+  503: "The service is not available at the moment.",
+};
+
+const RETRYABLE = new Set([0, 408, 409, 425, 429, 500, 502, 503, 504]);
+
+export class ChatError extends Error {
+  override readonly name = "ChatError";
+  readonly status: number;
+  readonly code: string;
+  /** Seconds that the server asks to wait. */
+  readonly retryAfter: number | undefined;
+  /** The same request may succeed later. */
+  readonly allowRetry: boolean;
+
+  constructor(message: string | null | undefined, details: ChatErrorDetails = {}) {
+    const status = details.status ?? 0;
+    super(message || describeStatus(status), { cause: details.cause });
+    this.status = status;
+    this.code = details.code ?? (status === 0 ? "connection" : "unknown");
+    this.retryAfter = details.retryAfter;
+    this.allowRetry = details.allowRetry ?? RETRYABLE.has(status);
+  }
+
+  /** Reads `{"error": {"code", "message"}}`; any other body gives a text for the status. */
+  static async fromResponse(response: Response): Promise<ChatError> {
+    const seconds = Number(response.headers.get("Retry-After") ?? NaN);
+    let error: { code?: unknown; message?: unknown } = {};
+    try {
+      const body = (await response.json()) as { error?: typeof error } | null;
+      error = body?.error ?? {};
+    } catch {
+      // A proxy's HTML page says nothing to the reader.
+    }
+    return new ChatError(typeof error.message === "string" ? error.message : null, {
+      status: response.status,
+      code: typeof error.code === "string" ? error.code : undefined,
+      retryAfter: Number.isFinite(seconds) ? seconds : undefined,
+    });
+  }
+}
+
+function describeStatus(status: number): string {
+  return MESSAGES[status] ?? `The server answered with an error (${status}).`;
+}
+
+/** Whether `error` only says that somebody aborted the request. */
+export function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
+}

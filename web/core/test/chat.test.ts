@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Chat, type ChatEvents, type Message } from "../src/chat.js";
+import { ChatClient } from "../src/client.js";
+import type { StreamEvent, ThreadItem } from "../src/protocol.js";
+
+const QUESTION: Message = { content: [{ type: "input_text", text: "How?" }] };
+const created: StreamEvent = { type: "thread.created", thread: { id: "thr_1" } };
+const asked: StreamEvent = {
+  type: "thread.item.done",
+  item: { type: "user_message", id: "msg_1", content: QUESTION.content },
+};
+const answered: StreamEvent = {
+  type: "thread.item.done",
+  item: {
+    type: "assistant_message",
+    id: "msg_2",
+    content: [{ type: "output_text", text: "So.", annotations: [] }],
+  },
+};
+
+interface Sent {
+  type: string;
+  params: Record<string, unknown>;
+}
+
+/** A server that answers each request with the next reply of its script. */
+class ScriptedServer {
+  readonly requests: Sent[] = [];
+  readonly events: [string, unknown][] = [];
+  readonly givenBack: Message[] = [];
+  tool: ((call: { name: string }) => unknown) | undefined;
+  readonly chat: Chat;
+
+  constructor(...replies: ((signal: AbortSignal | undefined) => Response)[]) {
+    const client = new ChatClient({
+      url: "http://server.test/chatkit",
+      fetch: (_, init) => {
+        this.requests.push(JSON.parse(init?.body as string) as Sent);
+        const reply = replies.shift();
+        if (!reply) return Promise.reject(new TypeError("Failed to fetch"));
+        return Promise.resolve(reply(init?.signal ?? undefined));
+      },
+    });
+    this.chat = new Chat({
+      client: () => client,
+      changed: () => undefined,
+      emit: (name, detail) => this.events.push([name, detail]),
+      giveBack: (message) => this.givenBack.push(message),
+      runTool: (call) => this.tool?.(call),
+    });
+  }
+
+  details(name: keyof ChatEvents): unknown[] {
+    return this.events.filter(([other]) => other === name).map(([, detail]) => detail);
+  }
+}
+
+const json =
+  (body: unknown, status = 200) =>
+  () =>
+    Response.json(body, { status });
+const failure =
+  (status: number, message: string, headers = {}) =>
+  () =>
+    Response.json({ error: { code: "some_code", message } }, { status, headers });
+const stream =
+  (...events: StreamEvent[]) =>
+  () =>
+    new Response(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(""));
+
+/** Sends its events and then hangs until it is aborted. */
+const hangingStream =
+  (...events: StreamEvent[]) =>
+  (signal: AbortSignal | undefined) =>
+    new Response(
+      new ReadableStream({
+        start(controller) {
+          const text = events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("");
+          controller.enqueue(new TextEncoder().encode(text));
+          signal?.addEventListener("abort", () => {
+            controller.error(signal.reason);
+          });
+        },
+      }),
+    );
+
+test("the first message makes a thread, the second goes into it", async () => {
+  const server = new ScriptedServer(stream(created, asked, answered), stream());
+  await server.chat.send(QUESTION);
+  assert.deepEqual(types(server), ["user_message", "assistant_message"]);
+  await server.chat.send(QUESTION);
+  assert.deepEqual(server.requests, [
+    { type: "threads.create", params: { input: inputOf(QUESTION) } },
+    {
+      type: "threads.add_user_message",
+      params: { thread_id: "thr_1", input: inputOf(QUESTION) },
+    },
+  ]);
+  assert.deepEqual(server.details("thread.change"), [{ threadId: "thr_1" }]);
+  assert.equal(server.details("response.start").length, 2);
+  assert.equal(server.details("response.end").length, 2);
+});
+
+test("stop aborts the request and keeps what came", async () => {
+  const server = new ScriptedServer(
+    hangingStream(created, asked, {
+      type: "thread.item.added",
+      item: {
+        type: "assistant_message",
+        id: "msg_2",
+        content: [{ type: "output_text", text: "Half", annotations: [] }],
+      },
+    }),
+  );
+  const sending = server.chat.send(QUESTION);
+  await until(() => server.chat.state.thread.items.length === 2);
+  server.chat.stop();
+  await sending;
+  const { phase, stopped, failure: failed } = server.chat.state;
+  assert.deepEqual({ phase, stopped, failed }, { phase: "idle", stopped: true, failed: null });
+  assert.deepEqual(types(server), ["user_message", "assistant_message"]);
+  assert.equal(server.details("response.end").length, 1);
+  assert.deepEqual(server.details("error"), []);
+});
+
+test("a long thread is loaded page by page", async () => {
+  const item = (n: number): ThreadItem => ({ type: "user_message", id: `m${n}`, content: [] });
+  const server = new ScriptedServer(
+    json({ id: "thr_1", items: { data: [item(1)], has_more: true, after: "m1" } }),
+    json({ data: [], has_more: true, after: "m2" }),
+    json({ data: [item(3)], has_more: false }),
+  );
+  await server.chat.open("thr_1", { initial: true });
+  assert.deepEqual(
+    server.chat.state.thread.items.map(({ id }) => id),
+    ["m1", "m3"],
+  );
+  assert.deepEqual(server.requests[2], {
+    type: "items.list",
+    params: { thread_id: "thr_1", limit: 100, after: "m2", order: "asc" },
+  });
+});
+
+test("a stored thread that is gone leaves a new one that works", async () => {
+  const server = new ScriptedServer(failure(404, "No such thread"), stream(created, asked));
+  await server.chat.open("thr_gone", { initial: true });
+  assert.equal(server.chat.state.threadId, null);
+  assert.equal(server.chat.state.failure, null);
+  assert.deepEqual(server.details("thread.change"), [{ threadId: null }]);
+  await server.chat.send(QUESTION);
+  assert.equal(server.requests[1]?.type, "threads.create");
+  assert.equal(server.chat.state.threadId, "thr_1");
+});
+
+test("a load that failed for another reason keeps the thread and can be repeated", async () => {
+  const server = new ScriptedServer(
+    failure(503, "Down"),
+    json({ id: "thr_1", title: "Back", items: { data: [] } }),
+  );
+  await server.chat.open("thr_1", { initial: true });
+  assert.equal(server.chat.state.failure?.error.message, "Down");
+  assert.equal(server.chat.state.threadId, "thr_1");
+  await server.chat.tryAgain();
+  assert.equal(server.chat.state.thread.thread?.title, "Back");
+  assert.equal(server.chat.state.failure, null);
+});
+
+test("a message that never arrived is sent again as it was", async () => {
+  const server = new ScriptedServer(
+    failure(503, "Down", { "Retry-After": "7" }),
+    stream(created, asked, answered),
+  );
+  await server.chat.send(QUESTION);
+  assert.equal(server.chat.state.failure?.error.retryAfter, 7);
+  assert.deepEqual(types(server), ["user_message"]);
+  await server.chat.tryAgain();
+  assert.deepEqual(server.requests[1], server.requests[0]);
+  assert.deepEqual(types(server), ["user_message", "assistant_message"]);
+});
+
+test("an answer that broke off is asked for again, and its beginning goes", async () => {
+  const error: StreamEvent = { type: "error", code: "stream.error", allow_retry: true };
+  const server = new ScriptedServer(stream(created, asked, answered, error), stream(answered));
+  await server.chat.send(QUESTION);
+  assert.equal(server.chat.state.failure?.error.allowRetry, true);
+  const retry = server.chat.tryAgain();
+  assert.deepEqual(types(server), ["user_message"]);
+  await retry;
+  assert.deepEqual(server.requests[1], {
+    type: "threads.retry_after_item",
+    params: { thread_id: "thr_1", item_id: "msg_1" },
+  });
+  assert.deepEqual(types(server), ["user_message", "assistant_message"]);
+});
+
+test("a message that the server refuses is given back", async () => {
+  const server = new ScriptedServer(failure(413, "Too long"));
+  await server.chat.send(QUESTION);
+  assert.deepEqual(server.givenBack, [QUESTION]);
+  assert.deepEqual(types(server), []);
+  assert.equal(server.chat.state.failure?.error.code, "some_code");
+});
+
+test("a client tool runs and its result goes back", async () => {
+  const call: StreamEvent = {
+    type: "thread.item.done",
+    item: { type: "client_tool_call", id: "c1", name: "theme", arguments: { dark: true } },
+  };
+  const server = new ScriptedServer(stream(created, asked, call), stream(answered));
+  server.tool = (wanted) => ({ did: wanted.name });
+  await server.chat.send(QUESTION);
+  assert.deepEqual(server.requests[1], {
+    type: "threads.add_client_tool_output",
+    params: { thread_id: "thr_1", result: { did: "theme" } },
+  });
+  assert.equal(server.details("response.start").length, 1);
+  assert.equal(server.chat.state.thread.items.at(-1)?.type, "assistant_message");
+});
+
+test("the answer of a thread that was left does not reach the next one", async () => {
+  const server = new ScriptedServer(hangingStream(created, asked), json({ id: "thr_2" }));
+  const sending = server.chat.send(QUESTION);
+  await until(() => server.chat.state.threadId === "thr_1");
+  await server.chat.open("thr_2");
+  await sending;
+  assert.equal(server.chat.state.threadId, "thr_2");
+  assert.deepEqual(types(server), []);
+  assert.equal(server.chat.state.phase, "idle");
+});
+
+test("an event that makes no sense is logged and the answer goes on", async () => {
+  const broken = { type: "thread.item.added" } as StreamEvent;
+  const server = new ScriptedServer(stream(created, broken, asked, answered));
+  await server.chat.send(QUESTION);
+  assert.deepEqual(types(server), ["user_message", "assistant_message"]);
+  assert.equal(server.details("log").length, 1);
+});
+
+test("history grows by pages, and deleting the open thread leaves a new one", async () => {
+  const server = new ScriptedServer(
+    json({ id: "thr_1" }),
+    json({ data: [{ id: "thr_1" }], has_more: true, after: "thr_1" }),
+    json({ data: [{ id: "thr_0" }], has_more: false }),
+    json({}),
+  );
+  await server.chat.open("thr_1", { initial: true });
+  await server.chat.openHistory();
+  await server.chat.history.loadMore();
+  assert.deepEqual(threadIds(server), ["thr_1", "thr_0"]);
+  assert.equal(server.chat.history.state.after, null);
+  await server.chat.deleteThread("thr_1");
+  assert.deepEqual(threadIds(server), ["thr_0"]);
+  assert.equal(server.chat.state.threadId, null);
+  assert.deepEqual(server.details("thread.change"), [{ threadId: null }]);
+});
+
+test("a thread that another tab deleted leaves the list all the same", async () => {
+  const server = new ScriptedServer(json({ data: [{ id: "thr_1" }] }), failure(404, "Gone"));
+  await server.chat.openHistory();
+  await server.chat.deleteThread("thr_1");
+  assert.deepEqual(threadIds(server), []);
+  assert.equal(server.chat.history.state.error, null);
+});
+
+test("a proxy's page becomes a sentence about its status", async () => {
+  const server = new ScriptedServer(() => new Response("<h1>Bad gateway</h1>", { status: 502 }));
+  await server.chat.send(QUESTION);
+  const error = server.chat.state.failure?.error;
+  assert.equal(error?.message, "The server answered with an error (502).");
+  assert.equal(error.allowRetry, true);
+});
+
+function inputOf(message: Message) {
+  return { content: message.content, attachments: [], inference_options: {} };
+}
+
+function types(server: ScriptedServer): string[] {
+  return server.chat.state.thread.items.map((item) => item.type);
+}
+
+function threadIds(server: ScriptedServer): string[] {
+  return server.chat.history.state.threads.map((thread) => thread.id);
+}
+
+/** Lets queued work run until `condition` holds; the test's own time limit ends it otherwise. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { numberSources, placeMarks, utf16Index } from "../src/citations.js";
+import type { Annotation } from "../src/protocol.js";
+
+const cite = (url: string, index?: number): Annotation => ({
+  type: "annotation",
+  source: { type: "url", url, title: "Page" },
+  ...(index !== undefined && { index }),
+});
+
+test("an index counts code points, a position UTF-16 units", () => {
+  const text = "👩‍🚀 é 😀!";
+  const codePoints = Array.from(text).length;
+  assert.equal(utf16Index(text, codePoints - 1), text.length - 1);
+  assert.equal(utf16Index(text, 1), 2);
+  assert.equal(utf16Index(text, 1000), text.length);
+  assert.equal(utf16Index(text, -1), 0);
+});
+
+test("one number for each distinct URL", () => {
+  const annotations = [cite("/a", 1), cite("/b", 2), cite("/a", 3)];
+  const sources = numberSources(annotations);
+  assert.deepEqual(
+    sources.map(({ number, source }) => [number, source.type === "url" && source.url]),
+    [
+      [1, "/a"],
+      [2, "/b"],
+    ],
+  );
+  assert.deepEqual(placeMarks("abcdef", annotations, sources), [
+    { at: 1, number: 1 },
+    { at: 2, number: 2 },
+    { at: 3, number: 1 },
+  ]);
+});
+
+test("marks stand in the order of the text, doubled ones once, those without a place at the end", () => {
+  const annotations = [cite("/a", 4), cite("/b"), cite("/a", 4), cite("/c", 1)];
+  assert.deepEqual(placeMarks("abcdef", annotations, numberSources(annotations)), [
+    { at: 1, number: 3 },
+    { at: 4, number: 1 },
+    { at: 6, number: 2 },
+  ]);
+});
