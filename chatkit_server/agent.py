@@ -1,0 +1,104 @@
+"""The agent that answers: ours or one's own, with a model over either OpenAI API or without one."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from agents import (
+    Agent,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Tool,
+    function_tool,
+)
+from agents.models import get_default_model
+from agents.models.interface import Model
+from openai import AsyncOpenAI, Timeout
+
+from .instructions import instructions
+from .settings import Settings, SettingsError
+
+
+def make_model(settings: Settings) -> tuple[Model, ModelSettings]:
+    """The configured model, and what is said to it with each call."""
+    key = settings.openai_api_key
+    client = AsyncOpenAI(
+        # Servers of one's own mostly want none, the client always wants one.
+        api_key=key.get_secret_value() if key else "none",
+        base_url=settings.openai_base_url,
+        timeout=Timeout(settings.model_timeout, connect=5.0),
+        max_retries=1,
+    )
+    name = settings.model or get_default_model()
+    if settings.chat_completions:
+        return OpenAIChatCompletionsModel(name, client), ModelSettings(include_usage=True)
+    return OpenAIResponsesModel(name, client), ModelSettings(store=False)
+
+
+def make_agent(
+    settings: Settings, search_docs: Tool, model: Model, model_settings: ModelSettings
+) -> Agent[Any]:
+    """The agent of the settings: `CHATKIT_AGENT` as it is, or ours with `CHATKIT_TOOLS`.
+
+    Raises:
+        SettingsError: a reference leads nowhere, or to something else.
+    """
+    if settings.agent:
+        agent = load(settings.agent, "CHATKIT_AGENT")
+        if not isinstance(agent, Agent):
+            raise SettingsError(
+                f"CHATKIT_AGENT is {settings.agent!r}, which is a {type(agent).__name__}; "
+                "it must be an agents.Agent"
+            )
+        if agent.model is None:
+            agent = agent.clone(model=model, model_settings=model_settings)
+        return agent
+    return Agent(
+        name="docs",
+        instructions=instructions(settings.site_name, settings.instructions),
+        tools=[search_docs, *load_tools(settings.tools)],
+        model=model,
+        model_settings=model_settings,
+    )
+
+
+def load_tools(references: Iterable[str]) -> list[Tool]:
+    """The tools behind `package.module:attribute`; a plain function becomes a function tool.
+
+    Raises:
+        SettingsError: a reference leads nowhere, or to something that is no tool.
+    """
+    tools: list[Tool] = []
+    for reference in references:
+        found = load(reference, "CHATKIT_TOOLS")
+        for tool in found if isinstance(found, Sequence) else [found]:
+            if callable(tool) and not hasattr(tool, "name"):
+                tool = function_tool(tool)
+            if not hasattr(tool, "name"):
+                raise SettingsError(
+                    f"CHATKIT_TOOLS has {reference!r}, which is a {type(tool).__name__}; "
+                    "it must be a function, a tool of the Agents SDK or a list of them"
+                )
+            tools.append(tool)
+    return tools
+
+
+def load(reference: str, setting: str) -> Any:
+    """The object behind `package.module:attribute`, looked for in the working folder too."""
+    module, _, attribute = reference.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise SettingsError(f"{setting} names {reference!r}: {error}") from error
+    except AttributeError:
+        raise SettingsError(
+            f"{setting} names {reference!r}: the module has no {attribute!r}"
+        ) from None

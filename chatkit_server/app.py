@@ -1,0 +1,105 @@
+"""The app around the parts: endpoint, health, pages."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+
+from .identity import TokenVerifier, make_identity
+from .pages import STATIC, Site, chat_page
+from .parts import open_parts
+from .protocol import Limits
+from .response import drain
+from .routes import chatkit_router
+from .settings import Settings, read_settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The whole server as an ASGI app; reads the environment where no settings are given.
+
+    Raises:
+        SettingsError: the environment can't be used.
+    """
+    configured = settings or read_settings()
+    identity = make_identity(_verifier(configured), anonymous=configured.anonymous)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts(configured) as parts:
+            app.state.parts = parts
+            app.include_router(
+                chatkit_router(
+                    parts.server,
+                    identity,
+                    limits=Limits(configured.max_body_bytes, configured.max_text_chars),
+                    keep_alive=configured.keep_alive,
+                )
+            )
+            # Last, since it takes every path.
+            if configured.site_dir is not None:
+                app.mount("/", Site(directory=configured.site_dir, html=True), name="site")
+            # What is loaded by now stays; the collector need not look at it for each turn.
+            gc.collect()
+            gc.freeze()
+            yield
+            # uvicorn has given running answers their time; what still runs is stopped and kept.
+            await drain(0)
+
+    app = FastAPI(title="ChatKit for docs", docs_url=None, redoc_url=None, openapi_url=None)
+    app.router.lifespan_context = lifespan
+    if configured.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=configured.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=[
+                "Accept-Language", "Authorization", "Content-Type", "X-Session-Id",
+                "X-Chatkit-Resume", "chatkit-device-id", "chatkit-frame-instance-id",
+            ],
+            expose_headers=["Retry-After"],
+            max_age=7200,
+        )  # fmt: skip
+    _add_health(app)
+
+    @app.get("/chat")
+    async def chat() -> Response:
+        return chat_page()
+
+    app.mount("/chat/static", Site(directory=STATIC), name="static")
+    return app
+
+
+def _verifier(settings: Settings) -> TokenVerifier | None:
+    if not settings.jwt_on:
+        return None
+    secret = settings.jwt_secret
+    return TokenVerifier(
+        issuer=settings.jwt_issuer or "",
+        audience=settings.jwt_audience,
+        secret=secret.get_secret_value() if secret else None,
+        jwks_url=settings.jwt_jwks_url,
+    )
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        """200 while the process lives."""
+        return {"status": "ok", "pid": os.getpid()}
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        """How each part is; 503 where the server can't answer."""
+        parts = await app.state.parts.health()
+        states = set(parts.values())
+        status = "down" if "down" in states else "degraded" if "degraded" in states else "ok"
+        return JSONResponse(
+            {"status": status, "parts": parts}, status_code=503 if status == "down" else 200
+        )

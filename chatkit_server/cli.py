@@ -1,0 +1,259 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from . import __version__
+from .settings import Settings, SettingsError, read_settings
+
+T = TypeVar("T")
+
+
+class _Failure(click.ClickException):
+    """An error that the user can mend: a sentence, and exit status 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"chatkit-server: {self.message}", err=True)
+
+
+def _settings(**values: Any) -> Settings:
+    try:
+        return read_settings({name: value for name, value in values.items() if value is not None})
+    except SettingsError as error:
+        raise _Failure(str(error)) from None
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a command; what went wrong outside of us becomes a sentence."""
+    try:
+        return asyncio.run(work())
+    except (SettingsError, ConnectionError, FileNotFoundError, NotADirectoryError) as error:
+        raise _Failure(str(error)) from None
+    except Exception as error:
+        # The side packages' own errors say what to do; they are known by name only.
+        if type(error).__module__.startswith(("chatkit_stores", "chatkit_tools")):
+            raise _Failure(str(error)) from None
+        raise
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
+@click.version_option(__version__, prog_name="chatkit-server")
+def main() -> None:
+    """Answers questions about a documentation site, with citations, over the ChatKit protocol.
+
+    \b
+    Without any setting everything runs on this machine: Postgres and the search engine are
+    embedded, and answers quote the docs. A first try:
+      chatkit-server index docs/
+      chatkit-server serve
+    Settings come from the environment and from .env; .env.example lists them all.
+    """
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on.  [default: $PORT or 8000]")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+def serve(host: str, port: int | None, workers: int) -> None:
+    """Run the server: POST /chatkit, the chat page at /chat, the site at /.
+
+    \b
+    Stop it with Ctrl-C: running answers get CHATKIT_DRAIN seconds, then what was sent is kept.
+    """
+    settings = _settings(port=port)
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for noisy in ("httpx", "httpcore", "openai.agents", "chatkit", "psycopg.pool"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    click.echo(_greeting(settings, host), err=True)
+
+    import uvicorn
+
+    uvicorn.run(
+        "chatkit_server.app:create_app",
+        factory=True,
+        host=host,
+        port=settings.port,
+        workers=workers,
+        log_config=None,
+        log_level=settings.log_level,
+        access_log=settings.log_level == "debug",
+        server_header=False,
+        timeout_graceful_shutdown=max(1, int(settings.drain)),
+    )
+
+
+def _greeting(settings: Settings, host: str) -> str:
+    embedded = [
+        name
+        for name, url in (
+            ("Postgres (DATABASE_URL)", settings.database_url),
+            ("search engine (QDRANT_URL)", settings.qdrant_url),
+        )
+        if url is None
+    ]
+    lines = []
+    if embedded:
+        lines.append(f"Embedded in {settings.data_dir}: {', '.join(embedded)}.")
+    if not settings.model_on:
+        lines.append("No model (OPENAI_API_KEY or OPENAI_BASE_URL): answers quote the docs.")
+    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104
+    page = "/" if settings.site_dir else "/chat"
+    lines.append(f"Chat at http://{shown}:{settings.port}{page}")
+    return "\n".join(lines)
+
+
+@main.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--base-url", default="/", show_default=True, help="Where the docs stand on the site."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def index(source: Path, base_url: str, as_json: bool, quiet: bool) -> None:
+    """Put the docs of a Markdown or MDX folder into the search.
+
+    Unchanged documents are skipped, deleted ones removed. Works while a server runs.
+
+    Exits with 1 when a document could not be read; it is named, and the others are indexed.
+    """
+    from .parts import open_passages
+
+    if not source.is_dir():
+        raise _Failure(f"{source} is not a folder; name the folder that holds your Markdown files")
+    settings = _settings()
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    async def work() -> Any:
+        async with open_passages(settings) as passages:
+            if quiet or as_json or not sys.stderr.isatty():
+                return await passages.index(source, base_url=base_url)
+            with click.progressbar(length=1, label="Indexing", file=sys.stderr) as bar:
+
+                def progress(done: int, total: int) -> None:
+                    bar.length = max(total, 1)
+                    bar.update(done - bar.pos)
+
+                return await passages.index(source, base_url=base_url, progress=progress)
+
+    summary = _run(work)
+    unreadable = [(str(document.path), document.reason) for document in summary.unreadable]
+    counts = {
+        name: getattr(summary, name)
+        for name in ("added", "changed", "unchanged", "removed", "passages")
+    }
+    if as_json:
+        click.echo(
+            json.dumps({**counts, "unreadable": [{"path": p, "reason": r} for p, r in unreadable]})
+        )
+    else:
+        click.echo(
+            "{added} added, {changed} changed, {removed} removed, {unchanged} unchanged: "
+            "{passages} passages in the collection.".format(**counts)
+        )
+    for path, reason in unreadable:
+        click.echo(f"could not read {path}: {reason}", err=True)
+    if unreadable:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("query")
+@click.option(
+    "--limit", type=click.IntRange(1, 50), help="How many.  [default: CHATKIT_SEARCH_LIMIT]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the hits as JSON.")
+def search(query: str, limit: int | None, as_json: bool) -> None:
+    """Show what the search tool finds, as the model gets it."""
+    from .parts import open_passages
+
+    settings = _settings()
+
+    async def work() -> Any:
+        async with open_passages(settings) as passages:
+            return await passages.search(query, limit=limit or settings.search_limit)
+
+    hits = _run(work)
+    if as_json:
+        fields = ("url", "title", "text")
+        click.echo(
+            json.dumps(
+                [
+                    {
+                        "score": round(hit.score, 4),
+                        "coverage": round(hit.coverage, 3),
+                        "headings": list(hit.headings),
+                        **{name: getattr(hit, name) for name in fields},
+                    }
+                    for hit in hits
+                ],
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
+        return
+    if not hits:
+        click.echo("Nothing found. Has anything been indexed? See `chatkit-server index --help`.")
+    for number, hit in enumerate(hits, 1):
+        place = " › ".join((hit.title, *hit.headings))
+        first = " ".join(hit.text.split())[:160]
+        click.echo(
+            f"{number:2}. {hit.score:7.3f}  {place}\n             {hit.url}\n             {first}"
+        )
+
+
+@main.command()
+@click.argument("question")
+@click.option("--json", "as_json", is_flag=True, help="Print answer and sources as JSON.")
+def ask(question: str, as_json: bool) -> None:
+    """Ask one question through the real server code, and print the answer and its sources.
+
+    The thread is deleted again.
+    """
+    settings = _settings()
+
+    async def work() -> dict[str, Any]:
+        from .ask import ask_once
+        from .parts import open_parts
+
+        async with open_parts(settings) as parts:
+            shown = None if as_json else lambda text: click.echo(text, nl=False)
+            return await ask_once(parts.server, question, show=shown)
+
+    answer = _run(work)
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    else:
+        click.echo()
+        for source in answer["sources"]:
+            place = " › ".join(part for part in (source["title"], source["section"]) if part)
+            click.echo(f"[{source['number']}] {place}\n    {source['url']}")
+    if answer["error"]:
+        raise _Failure(answer["error"])
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    settings = _settings()
+
+    async def work() -> list[str]:
+        from .parts import migrate_database
+
+        return await migrate_database(settings)
+
+    applied = _run(work)
+    for name in applied:
+        click.echo(f"applied {name}")
+    if not applied:
+        click.echo("The database is up to date.")

@@ -1,0 +1,51 @@
+"""Who asks, from which page, and the turn that answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chatkit.types import NonStreamingReq, StreamingReq
+
+from .turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPage:
+    """The page that the reader is on, as the browser tells it: untrusted."""
+
+    url: str = ""
+    title: str = ""
+    heading: str = ""
+    version: str = ""
+    locale: str = ""
+
+    @classmethod
+    def read(cls, value: object) -> ReadingPage | None:
+        """Take the known fields of `metadata.page`, shortened; None where there is nothing."""
+        if not isinstance(value, dict):
+            return None
+        fields = {
+            name: text.strip()[:500]
+            for name in cls.__slots__
+            if isinstance(text := value.get(name), str) and text.strip()
+        }
+        return cls(**fields) if fields else None
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """What every method of the server and the store gets for one request."""
+
+    user_id: str
+    page: ReadingPage | None = None
+    request: StreamingReq | NonStreamingReq | None = None
+    """The parsed request; set by the route, so that it is parsed once."""
+    turn: Turn | None = None
+    """Set for requests that stream."""
+
+    def number(self, hits: Any) -> list[int]:
+        """Citation numbers for passages that the model is about to see."""
+        if self.turn is None:
+            return list(range(1, len(hits) + 1))
+        return self.turn.sources.number(hits)

@@ -1,0 +1,40 @@
+"""What a request can be refused with."""
+
+from __future__ import annotations
+
+
+class RequestError(Exception):
+    """A refusal in the protocol's own form: `{"error": {"code", "message"}}` with a status.
+
+    The message is for the reader of the docs: it says what was wrong and what to do, and never
+    repeats what was sent.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+
+def invalid(message: str) -> RequestError:
+    """400: the request itself is wrong."""
+    return RequestError(400, "invalid_request", message)
+
+
+def not_found(message: str) -> RequestError:
+    """404: unknown, or somebody else's."""
+    return RequestError(404, "not_found", message)
+
+
+def not_configured(message: str) -> RequestError:
+    """501: the protocol has it, this server does not."""
+    return RequestError(501, "not_configured", message)
+
+
+def unavailable(message: str, *, retry_after: int = 5) -> RequestError:
+    """503: a part that the request needs is down."""
+    return RequestError(503, "unavailable", message, retry_after=retry_after)

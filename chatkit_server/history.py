@@ -1,0 +1,120 @@
+"""What the model is told of the thread: the newest items within a token budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agents import TResponseInputItem
+from chatkit.agents import ThreadItemConverter
+from chatkit.types import (
+    AssistantMessageItem,
+    Attachment,
+    HiddenContextItem,
+    ThreadItem,
+    UserMessageItem,
+    UserMessageTagContent,
+    WidgetItem,
+)
+
+
+class HistoryConverter(ThreadItemConverter):
+    """Converts items so that every model API takes them, and no item makes a thread unusable."""
+
+    async def assistant_message_to_input(self, item: AssistantMessageItem) -> TResponseInputItem:
+        # As plain text: Chat Completions refuses the SDK's `output_text` parts.
+        text = "".join(part.text for part in item.content)
+        return {"role": "assistant", "content": text}
+
+    async def attachment_to_message_content(self, attachment: Attachment) -> Any:
+        return {"type": "input_text", "text": f"(attached file: {attachment.name})"}
+
+    async def tag_to_message_content(self, tag: UserMessageTagContent) -> Any:
+        return {"type": "input_text", "text": f"@{tag.text}"}
+
+    async def hidden_context_to_input(self, item: HiddenContextItem) -> Any:
+        if isinstance(item.content, str):
+            return await super().hidden_context_to_input(item)
+        return None
+
+    async def widget_to_input(self, item: WidgetItem) -> Any:
+        if not item.copy_text:
+            return None
+        text = f"A widget was shown to the user:\n{item.copy_text}"
+        return {"role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+_CONVERTER = HistoryConverter()
+
+
+def text_of(item: ThreadItem | None) -> str:
+    """The words of a message; empty for anything else."""
+    match item:
+        case UserMessageItem():
+            return "".join(
+                part.text if part.type == "input_text" else f"@{part.text}" for part in item.content
+            )
+        case AssistantMessageItem():
+            return "".join(part.text for part in item.content)
+        case _:
+            return ""
+
+
+def estimate_tokens(item: TResponseInputItem) -> int:
+    """Tokens of an input item, one for each three bytes of UTF-8: on the high side for English.
+
+    A tokenizer would be exact for one family of models, and has to be downloaded.
+    """
+    return _bytes(item) // 3 + 4
+
+
+def _bytes(value: object) -> int:
+    match value:
+        case str():
+            return len(value.encode("utf-8", "surrogatepass"))
+        case dict():
+            return sum(_bytes(part) for part in value.values())
+        case list() | tuple():
+            return sum(_bytes(part) for part in value)
+        case _:
+            return 4
+
+
+async def model_input(
+    items: Sequence[ThreadItem], *, budget: int, passages: str | None
+) -> list[TResponseInputItem]:
+    """Input for the agent: earlier items within `budget` tokens, then the newest in full.
+
+    Args:
+        items: Of the thread, oldest first; the last one is what is answered.
+        budget: Tokens for everything before the last user message.
+        passages: What the first search found, rendered; becomes a second part of the question.
+    """
+    # The question and whatever came after it (a tool's output, an answered form) is never cut.
+    start = next(
+        (n for n in range(len(items) - 1, -1, -1) if isinstance(items[n], UserMessageItem)),
+        max(len(items) - 1, 0),
+    )
+    newest: list[TResponseInputItem] = []
+    for item in items[start:]:
+        converted = await _convert(item, newest=True)
+        if passages and item is items[start] and isinstance(item, UserMessageItem) and converted:
+            # In the user's own item: a developer's or a tool's word would carry more authority.
+            content: Any = converted[0]["content"]  # type: ignore[typeddict-item]
+            content.append({"type": "input_text", "text": passages})
+        newest.extend(converted)
+
+    # Newest first, so that a long thread loses its beginning and not its end.
+    earlier: list[list[TResponseInputItem]] = []
+    for item in reversed(items[:start]):
+        converted = await _convert(item, newest=False)
+        budget -= sum(estimate_tokens(part) for part in converted)
+        if budget < 0:
+            break
+        earlier.append(converted)
+    return [part for group in reversed(earlier) for part in group] + newest
+
+
+async def _convert(item: ThreadItem, *, newest: bool) -> list[TResponseInputItem]:
+    converted = await _CONVERTER._thread_item_to_input_item(item, is_last_message=newest)
+    return [dict(part) for part in converted]  # type: ignore[misc]

@@ -1,0 +1,57 @@
+"""The pages beside the endpoint: the bare chat, and a built site at `/`."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+STATIC = Path(str(files("chatkit_server"))) / "static"
+
+_CHAT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
+    "require-trusted-types-for 'script'"
+)
+
+
+def chat_page() -> Response:
+    """The chat alone on a page; 404 where the web files were not built."""
+    page = STATIC / "chat.html"
+    if not page.is_file():
+        raise HTTPException(404, "The web files are not built; run `make web`.")
+    return FileResponse(
+        page,
+        headers={
+            "Content-Security-Policy": _CHAT_POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "same-origin",
+            "Cache-Control": "no-cache",
+        },
+    )
+
+
+class Site(StaticFiles):
+    """A built site: `/page` is `page.html` or `page/index.html`, without a redirect."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        for candidate in (path, f"{path.rstrip('/')}.html", f"{path.rstrip('/')}/index.html"):
+            full_path, found = super().lookup_path(candidate.lstrip("/"))
+            if found is not None and Path(full_path).is_file():
+                return full_path, found
+        return "", None
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        # Names under assets/ carry a hash of their content.
+        hashed = path.startswith("assets/")
+        response.headers["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if hashed else "no-cache"
+        )
+        return response

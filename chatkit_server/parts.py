@@ -1,0 +1,191 @@
+"""Puts the parts together: database, search, agent and server.
+
+The only module that knows the stores and the tools. What a command does not use, it does not
+import: the Agents SDK alone takes a second and 100 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from chatkit_stores import PostgresStore
+    from chatkit_tools import Passages
+
+    from .server import DocsServer
+
+logger = logging.getLogger("chatkit_server")
+
+Health = Literal["ok", "degraded", "down"]
+_PING_TIMEOUT = 2.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """The running parts of one process."""
+
+    settings: Settings
+    server: DocsServer
+    store: PostgresStore
+    passages: Passages
+    migrated: bool
+    """Whether the database has the schema that this version needs."""
+
+    async def health(self) -> dict[str, Health]:
+        """How each part is, asked now."""
+        database, search = await asyncio.gather(
+            self._reach(self.store.ping()), self._reach(self.passages.ping())
+        )
+        return {
+            "database": database if self.migrated else "down",
+            # Without search the model still answers, without sources.
+            "search": search
+            if search == "ok"
+            else "degraded"
+            if self.settings.model_on
+            else "down",
+            "model": "degraded" if self.server.model_failed else "ok",
+        }
+
+    @staticmethod
+    async def _reach(ping: Any) -> Health:
+        try:
+            async with asyncio.timeout(_PING_TIMEOUT):
+                await ping
+        except (ConnectionError, TimeoutError):
+            return "down"
+        return "ok"
+
+
+@asynccontextmanager
+async def open_passages(settings: Settings) -> AsyncIterator[Passages]:
+    """The collection that the settings name: a server's, or the embedded engine's."""
+    from chatkit_tools import Passages
+
+    embeddings = None
+    if settings.embedding_model:
+        from chatkit_tools.embeddings import OpenAIEmbeddings
+
+        key = settings.openai_api_key
+        embeddings = OpenAIEmbeddings(
+            settings.embedding_model,
+            base_url=settings.openai_base_url,
+            api_key=key.get_secret_value() if key else None,
+        )
+    api_key = settings.qdrant_api_key
+    async with Passages.open(
+        collection=settings.qdrant_collection,
+        data_dir=None if settings.qdrant_url else settings.data_dir,
+        url=settings.qdrant_url,
+        api_key=api_key.get_secret_value() if api_key else None,
+        embeddings=embeddings,
+        language=settings.language,
+    ) as passages:
+        yield passages
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[tuple[str, str]]:
+    """Two DSNs, for the pool and for migrations; of the embedded Postgres where none is set."""
+    if settings.database_url is not None:
+        pooled = settings.database_url.get_secret_value()
+        unpooled = settings.database_url_unpooled
+        yield pooled, unpooled.get_secret_value() if unpooled else pooled
+        return
+    from chatkit_stores.embedded import embedded_postgres
+
+    async with embedded_postgres(settings.data_dir) as dsn:
+        yield dsn, dsn
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Open every part; close them in turn when the block ends.
+
+    A database that can't be reached does not stop the start: it is migrated when it is back.
+    """
+    from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
+
+    from chatkit_stores import PostgresStore
+
+    from .agent import make_agent, make_model
+    from .quoting import QuotingModel
+    from .server import DocsServer
+
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with (
+        open_passages(settings) as passages,
+        open_database(settings) as (dsn, migration_dsn),
+        PostgresStore.open(dsn) as store,
+    ):
+        if settings.model_on:
+            model, model_settings = make_model(settings)
+        else:
+            from agents import ModelSettings
+
+            model, model_settings = QuotingModel(parse_passages), ModelSettings()
+        limit = settings.search_limit
+        server = DocsServer(
+            store,
+            lambda query: passages.search(query, limit=limit),
+            render_passages,
+            make_agent(settings, search_docs_tool(passages, limit=limit), model, model_settings),
+            quotes=not settings.model_on,
+            history_tokens=settings.history_tokens,
+            site_url=settings.site_url,
+            turn_timeout=settings.turn_timeout,
+        )
+        parts = Parts(settings, server, store, passages, migrated=settings.migrate == "off")
+        waiting = None
+        if settings.migrate == "auto":
+            try:
+                await _migrate(parts, migration_dsn)
+            except ConnectionError as error:
+                logger.warning("database is not reachable, trying on: %s", error)
+                waiting = asyncio.create_task(_migrate_when_back(parts, migration_dsn))
+        try:
+            yield parts
+        finally:
+            if waiting is not None:
+                waiting.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await waiting
+
+
+async def _migrate(parts: Parts, dsn: str) -> None:
+    from chatkit_stores import migrate
+
+    for name in await migrate(dsn):
+        logger.info("applied migration %s", name)
+    parts.migrated = True
+
+
+async def _migrate_when_back(parts: Parts, dsn: str) -> None:
+    pause = 1.0
+    while not parts.migrated:
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 15.0)
+        try:
+            await _migrate(parts, dsn)
+        except ConnectionError as error:
+            logger.warning("database is still not reachable: %s", error)
+        except Exception:
+            logger.exception("migrations failed; the server stays without its database")
+            return
+
+
+async def migrate_database(settings: Settings) -> list[str]:
+    """Apply the migrations that are missing; their names."""
+    from chatkit_stores import migrate
+
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with open_database(settings) as (_, dsn):
+        return await migrate(dsn)

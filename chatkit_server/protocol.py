@@ -1,0 +1,136 @@
+"""Reads requests of the ChatKit protocol, and refuses what is wrong before anything happens."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from chatkit.types import (
+    ChatKitReq,
+    InputTranscribeReq,
+    ItemsFeedbackReq,
+    ItemsListReq,
+    NonStreamingReq,
+    StreamingReq,
+    ThreadsAddUserMessageReq,
+    ThreadsCreateReq,
+    ThreadsListReq,
+    ThreadsUpdateReq,
+    UserMessageInput,
+)
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from .errors import RequestError, invalid
+from .sdk import REQUESTS
+
+MAX_PAGE = 100
+MAX_ITEMS = 100
+MAX_ATTACHMENTS = 10
+MAX_TITLE = 300
+TYPES = tuple(
+    kind.model_fields["type"].default
+    for kind in (*get_args(StreamingReq), *get_args(NonStreamingReq))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request may hold."""
+
+    max_body_bytes: int = 262_144
+    max_text_chars: int = 8000
+
+
+async def read_request(request: Request, limits: Limits) -> tuple[ChatKitReq, bytes]:
+    """The request, parsed and checked, and its bytes.
+
+    Raises:
+        RequestError: 400, 413 or 415, with a sentence that says what to change.
+    """
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if content_type != "application/json":
+        # Also keeps other sites out: only JSON makes the browser ask for permission first.
+        raise RequestError(
+            415, "unsupported_media_type", "Send JSON with Content-Type: application/json."
+        )
+    body = await _read_body(request, limits.max_body_bytes)
+    parsed = parse_request(body)
+    _check(parsed, limits)
+    return parsed, body
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
+    too_large = RequestError(
+        413, "too_large", f"The request is larger than the {limit:,} bytes that are allowed."
+    )
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise too_large
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise too_large
+    except ClientDisconnect:
+        raise invalid("The connection closed before the request was complete.") from None
+    return bytes(body)
+
+
+def parse_request(body: bytes) -> ChatKitReq:
+    """Parse the JSON of a request; the error says where it is wrong and repeats none of it."""
+    try:
+        return REQUESTS.validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    kind = first["type"]
+    if kind == "json_invalid":
+        raise invalid("The body is not valid JSON.")
+    if kind.startswith("union_tag"):
+        raise invalid(f"`type` must be one of: {', '.join(TYPES)}.")
+    # The first part of the place is the request's own type.
+    place = ".".join(str(part) for part in first["loc"][1:]) or "the body"
+    raise invalid(f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}.")
+
+
+def _check(request: ChatKitReq, limits: Limits) -> None:
+    params: Any = request.params
+    for name in ("thread_id", "item_id", "after", "attachment_id"):
+        value = getattr(params, name, None)
+        if isinstance(value, str) and not 0 < len(value) <= 200:
+            raise invalid(f"params.{name} must have 1 to 200 characters.")
+    match request:
+        case ThreadsListReq() | ItemsListReq():
+            limit = request.params.limit
+            if limit is not None and not 1 <= limit <= MAX_PAGE:
+                raise invalid(f"params.limit must be a number from 1 to {MAX_PAGE}.")
+        case ThreadsCreateReq() | ThreadsAddUserMessageReq():
+            _check_message(request.params.input, limits)
+        case ItemsFeedbackReq():
+            if not 1 <= len(request.params.item_ids) <= MAX_ITEMS:
+                raise invalid(f"params.item_ids must name 1 to {MAX_ITEMS} items.")
+        case ThreadsUpdateReq():
+            if not 1 <= len(request.params.title.strip()) <= MAX_TITLE:
+                raise invalid(f"params.title must have 1 to {MAX_TITLE} characters.")
+        case InputTranscribeReq():
+            try:
+                base64.b64decode(request.params.audio_base64, validate=True)
+            except (binascii.Error, ValueError):
+                raise invalid("params.audio_base64 is not valid base64.") from None
+
+
+def _check_message(message: UserMessageInput, limits: Limits) -> None:
+    length = sum(len(part.text) for part in message.content) + len(message.quoted_text or "")
+    if length > limits.max_text_chars:
+        raise RequestError(
+            413,
+            "too_large",
+            f"The message has {length:,} characters; {limits.max_text_chars:,} are allowed.",
+        )
+    if len(message.attachments) > MAX_ATTACHMENTS:
+        raise invalid(f"A message may have {MAX_ATTACHMENTS} attachments.")
+    if not any(part.text.strip() for part in message.content) and not message.attachments:
+        raise invalid("The message is empty.")

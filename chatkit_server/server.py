@@ -1,0 +1,718 @@
+"""The ChatKit server: one turn from the question to the stored answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol, cast
+
+from agents import Agent, RunConfig, RunContextWrapper, RunHooks, Runner, Tool
+from chatkit.agents import AgentContext, stream_agent_response
+from chatkit.errors import BaseStreamError, CustomStreamError, ErrorCode, StreamError
+from chatkit.server import (
+    ChatKitServer,
+    NonStreamingResult,
+    StreamingResult,
+    agents_sdk_user_agent_override,
+)
+from chatkit.store import NotFoundError, Store
+from chatkit.types import (
+    AssistantMessageContentPartTextDelta,
+    AssistantMessageItem,
+    ClientToolCallItem,
+    ErrorEvent,
+    FeedbackKind,
+    HiddenContextItem,
+    NonStreamingReq,
+    NoticeEvent,
+    Page,
+    ProgressUpdateEvent,
+    SDKHiddenContextItem,
+    StreamingReq,
+    StreamOptionsEvent,
+    StructuredInputItem,
+    ThreadCreatedEvent,
+    ThreadItem,
+    ThreadItemAddedEvent,
+    ThreadItemDoneEvent,
+    ThreadItemRemovedEvent,
+    ThreadItemReplacedEvent,
+    ThreadItemUpdatedEvent,
+    ThreadMetadata,
+    ThreadsAddClientToolOutputReq,
+    ThreadsAddStructuredInputReq,
+    ThreadsAddUserMessageReq,
+    ThreadsCreateReq,
+    ThreadsCustomActionReq,
+    ThreadsDeleteReq,
+    ThreadsRetryAfterItemReq,
+    ThreadsSyncCustomActionReq,
+    ThreadStreamEvent,
+    ThreadsUpdateReq,
+    ThreadUpdatedEvent,
+    UserMessageItem,
+    WidgetItem,
+    is_streaming_req,
+)
+
+from .citations import Citer
+from .context import RequestContext
+from .errors import RequestError, invalid, not_configured
+from .failures import explain
+from .followup import complete
+from .history import model_input, text_of
+from .instructions import page_note
+from .sdk import REQUESTS
+from .sources import Hit
+from .turn import Turn
+
+logger = logging.getLogger("chatkit_server")
+
+HISTORY = 60
+"""Newest items that the first round trip brings along."""
+LEASE = 15.0
+"""Seconds that a turn keeps its thread without renewing."""
+_MAX_STEPS = 8
+_FIELDS = ("title", "status", "metadata", "allowed_image_domains")
+_REFUSALS = {
+    "busy": "This chat is still answering. Wait for the answer or stop it.",
+    "locked": "This chat is locked.",
+    "closed": "This chat is closed. Start a new one.",
+}
+
+
+class TurnStart(Protocol):
+    """What the first round trip of a turn brings."""
+
+    @property
+    def thread(self) -> ThreadMetadata: ...
+    @property
+    def items(self) -> list[ThreadItem]: ...
+    @property
+    def refusal(self) -> Literal["busy", "locked", "closed"] | None: ...
+
+
+class TurnStore(Protocol):
+    """What a turn asks of the store beside `chatkit.store.Store`; one round trip each."""
+
+    async def begin_turn(
+        self,
+        turn_id: str,
+        thread: ThreadMetadata | str,
+        message: UserMessageItem | None,
+        *,
+        history: int,
+        lease: float,
+        context: Any,
+    ) -> TurnStart: ...
+
+    async def renew_turn(
+        self, turn_id: str, thread_id: str, *, lease: float, context: Any
+    ) -> bool: ...
+
+    async def finish_turn(
+        self,
+        turn_id: str,
+        thread_id: str,
+        *,
+        items: Sequence[ThreadItem],
+        changes: Mapping[str, Any],
+        default_title: str | None,
+        context: Any,
+    ) -> ThreadMetadata | None: ...
+
+    async def update_thread(
+        self, thread_id: str, changes: Mapping[str, Any], *, context: Any
+    ) -> ThreadMetadata: ...
+
+    async def add_feedback(
+        self, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind, *, context: Any
+    ) -> None: ...
+
+
+Search = Callable[[str], Awaitable[Sequence[Hit]]]
+Render = Callable[[Sequence[Hit], Sequence[int]], str]
+
+
+class DocsServer(ChatKitServer[RequestContext]):
+    """Answers from the docs.
+
+    A turn costs one database round trip before the model is called and one after the last delta:
+    everything that it adds to the thread is written by `finish_turn`, partial answers included.
+
+    Args:
+        store: A `chatkit.store.Store` that also has the methods of `TurnStore`.
+        search: Finds passages for a question; raises ConnectionError when it is down.
+        render: Writes passages with their numbers, as the model gets them.
+        agent: Answers; its tools may use the `AgentContext` of ChatKit.
+        quotes: Whether the agent can only quote, so that nothing can be said without the search.
+    """
+
+    def __init__(
+        self,
+        store: TurnStore,
+        search: Search,
+        render: Render,
+        agent: Agent[Any],
+        *,
+        quotes: bool = False,
+        history_tokens: int = 6000,
+        site_url: str | None = None,
+        turn_timeout: float = 300.0,
+    ) -> None:
+        super().__init__(cast("Store[RequestContext]", store))
+        self._turn_store = store
+        self._search = search
+        self._render = render
+        self._agent = agent
+        self._quotes = quotes
+        self._history_tokens = history_tokens
+        self._site_url = site_url
+        self._turn_timeout = turn_timeout
+        self._turns: dict[str, Turn] = {}
+        self.model_failed = False
+        """Whether the last call of the model failed."""
+
+    # Requests
+
+    async def process(
+        self, request: str | bytes | bytearray, context: RequestContext
+    ) -> StreamingResult | NonStreamingResult:
+        parsed = context.request or REQUESTS.validate_json(request)
+        if is_streaming_req(parsed):
+            return StreamingResult(self._stream(parsed, context))
+        return NonStreamingResult(await self._process_non_streaming(parsed, context))
+
+    async def _process_non_streaming(
+        self, request: NonStreamingReq, context: RequestContext
+    ) -> bytes:
+        match request:
+            case ThreadsUpdateReq(params=params):
+                thread = await self._turn_store.update_thread(
+                    params.thread_id, {"title": params.title}, context=context
+                )
+                return self._serialize(self._to_thread_response(thread))
+            case ThreadsDeleteReq(params=params):
+                result = await super()._process_non_streaming(request, context)
+                if turn := self._turns.get(params.thread_id):
+                    turn.hang_up()
+                return result
+            case ThreadsSyncCustomActionReq():
+                if type(self).sync_action is ChatKitServer.sync_action:
+                    raise not_configured("This server has no actions.")
+                await self._check_sender(
+                    request.params.thread_id, request.params.item_id, context=context
+                )
+        return await super()._process_non_streaming(request, context)
+
+    async def add_feedback(
+        self, thread_id: str, item_ids: list[str], feedback: FeedbackKind, context: RequestContext
+    ) -> None:
+        await self._turn_store.add_feedback(thread_id, item_ids, feedback, context=context)
+
+    async def _stream(
+        self, request: StreamingReq, context: RequestContext
+    ) -> AsyncGenerator[bytes, None]:
+        """The frames of one streamed request. An error before the first one is the caller's."""
+        turn = context.turn = context.turn or Turn(request.type)
+
+        deadline = asyncio.get_running_loop().call_later(self._turn_timeout, turn.time_out)
+        message = isinstance(request, ThreadsCreateReq | ThreadsAddUserMessageReq)
+        events = self._message_turn if message else self._other_turn
+        try:
+            async for event in events(cast("Any", request), context, turn):
+                turn.mark("first_event")
+                yield b"data: " + self._serialize(event) + b"\n\n"
+        except asyncio.CancelledError:
+            turn.outcome = "stopped"
+            raise
+        except (RequestError, NotFoundError):
+            turn.outcome = "refused"
+            raise
+        except Exception:
+            turn.outcome = "failed"
+            raise
+        finally:
+            deadline.cancel()
+            if turn.search is not None:
+                turn.search.cancel()
+            if turn.thread_id and self._turns.get(turn.thread_id) is turn:
+                del self._turns[turn.thread_id]
+            turn.done.set()
+            turn.log()
+
+    async def _message_turn(
+        self,
+        request: ThreadsCreateReq | ThreadsAddUserMessageReq,
+        context: RequestContext,
+        turn: Turn,
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        sent = request.params.input
+        question = "".join(part.text for part in sent.content)
+        # Beside the database, not after it.
+        turn.search = asyncio.create_task(self._find(question))
+
+        now = datetime.now(UTC)
+        if isinstance(request, ThreadsCreateReq):
+            thread = ThreadMetadata(id=self.store.generate_thread_id(context), created_at=now)
+            reference: ThreadMetadata | str = thread
+        else:
+            thread = ThreadMetadata(id=request.params.thread_id, created_at=now)
+            reference = thread.id
+        message = await self._build_user_message_item(sent, thread, context)
+        async with self._lease(turn, reference, message, context) as start:
+            turn.items = start.items
+            if isinstance(request, ThreadsCreateReq):
+                yield ThreadCreatedEvent(thread=self._to_thread_response(start.thread))
+            yield ThreadItemDoneEvent(item=message)
+            async for event in self._process_events(
+                start.thread, context, lambda: self.respond(start.thread, message, context)
+            ):
+                yield event
+
+    async def _other_turn(
+        self,
+        request: ThreadsRetryAfterItemReq
+        | ThreadsAddClientToolOutputReq
+        | ThreadsAddStructuredInputReq
+        | ThreadsCustomActionReq,
+        context: RequestContext,
+        turn: Turn,
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        if isinstance(request, ThreadsCustomActionReq) and (
+            type(self).action is ChatKitServer.action
+        ):
+            raise not_configured("This server has no actions.")
+        async with self._lease(turn, request.params.thread_id, None, context) as start:
+            await self._check(request, start, context)
+            async for event in self._process_streaming_impl(request, context):
+                yield event
+
+    async def _check(
+        self, request: StreamingReq, start: TurnStart, context: RequestContext
+    ) -> None:
+        """Refuse what the SDK would break the stream for."""
+        match request:
+            case ThreadsRetryAfterItemReq(params=params):
+                item = await self.store.load_item(params.thread_id, params.item_id, context)
+                if not isinstance(item, UserMessageItem):
+                    raise invalid("Only a message of the user can be retried.")
+            case ThreadsAddClientToolOutputReq():
+                last = start.items[-1] if start.items else None
+                if not isinstance(last, ClientToolCallItem) or last.status != "pending":
+                    raise RequestError(409, "not_pending", "No tool call waits for its output.")
+            case ThreadsAddStructuredInputReq(params=params):
+                item = await self.store.load_item(params.thread_id, params.item_id, context)
+                if not isinstance(item, StructuredInputItem):
+                    raise invalid("This item does not ask for answers.")
+                if item.status != "pending":
+                    raise RequestError(409, "not_pending", "These questions are answered already.")
+            case ThreadsCustomActionReq(params=params):
+                await self._check_sender(params.thread_id, params.item_id, context=context)
+
+    async def _check_sender(
+        self, thread_id: str, item_id: str | None, *, context: RequestContext
+    ) -> None:
+        if item_id is not None:
+            item = await self.store.load_item(thread_id, item_id, context)
+            if not isinstance(item, WidgetItem):
+                raise invalid("Only a widget can send an action.")
+
+    # The turn
+
+    def _lease(
+        self,
+        turn: Turn,
+        thread: ThreadMetadata | str,
+        message: UserMessageItem | None,
+        context: RequestContext,
+    ) -> _Lease:
+        return _Lease(self._turn_store, self._turns, turn, thread, message, context)
+
+    async def respond(
+        self,
+        thread: ThreadMetadata,
+        input_user_message: UserMessageItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        turn = _turn(context)
+        turn.check()
+        items = turn.items
+        if items is None:
+            page = await self.store.load_thread_items(thread.id, None, HISTORY, "desc", context)
+            items = page.data[::-1]
+        asked = input_user_message or next(
+            (item for item in reversed(items) if isinstance(item, UserMessageItem)), None
+        )
+        passages = None
+        if asked is not None:
+            query = complete(text_of(asked), items)
+            try:
+                hits = await self._first_search(query, text_of(asked), turn)
+            except ConnectionError as error:
+                logger.warning("search failed, answering without it: %s", error)
+                if self._quotes:
+                    raise CustomStreamError(
+                        "The docs can't be searched right now. Try again soon.", allow_retry=True
+                    ) from error
+                yield NoticeEvent(
+                    level="warning",
+                    message="The docs can't be searched right now: this answer has no sources.",
+                )
+            else:
+                passages = self._render(hits, turn.sources.number(hits))
+                if note := page_note(context.page):
+                    passages = f"{passages}\n{note}"
+            turn.mark("search")
+
+        agent_input = await model_input(items, budget=self._history_tokens, passages=passages)
+        agent_context: AgentContext[RequestContext] = AgentContext(
+            thread=thread,
+            store=cast("Any", _TurnMemory(self.store, items, turn)),
+            request_context=context,
+        )
+        turn.check()
+        turn.mark("model")
+        turn.result = Runner.run_streamed(
+            self._agent,
+            agent_input,
+            context=agent_context,
+            max_turns=_MAX_STEPS,
+            hooks=_Watch(turn),
+            # Without the group, the Agents SDK sends a random cache key for every run.
+            run_config=RunConfig(tracing_disabled=True, group_id=thread.id),
+        )
+        citer = Citer(
+            turn.sources,
+            lambda kind: self.store.generate_item_id(cast("Any", kind), thread, context),
+            site_url=self._site_url,
+        )
+        try:
+            async for event in citer.rewrite(stream_agent_response(agent_context, turn.result)):
+                yield event
+        except Exception as error:
+            self.model_failed = True
+            raise explain(error) or error from error
+        finally:
+            turn.count("citations", citer.citations)
+            usage = turn.result.context_wrapper.usage
+            turn.count("input_tokens", usage.input_tokens)
+            turn.count("output_tokens", usage.output_tokens)
+        turn.check()
+        if turn.timed_out:
+            raise CustomStreamError("The answer took too long and was cut off.", allow_retry=True)
+        self.model_failed = False
+
+    async def _find(self, query: str) -> Sequence[Hit]:
+        return await self._search(query) if query.strip() else []
+
+    async def _first_search(self, query: str, question: str, turn: Turn) -> Sequence[Hit]:
+        """What the search that runs since the request came in finds; anew for another query."""
+        if turn.search is None or query != question:
+            if turn.search is not None:
+                turn.search.cancel()
+            turn.search = asyncio.create_task(self._find(query))
+            turn.count("searches")
+        turn.count("searches")
+        try:
+            return await turn.search
+        except asyncio.CancelledError:
+            turn.check()
+            raise CustomStreamError("The search took too long.", allow_retry=True) from None
+
+    async def _process_events(
+        self,
+        thread: ThreadMetadata,
+        context: RequestContext,
+        stream: Callable[[], AsyncIterator[ThreadStreamEvent]],
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        """Pass on what `stream` yields, and store it in one round trip at the end.
+
+        Takes the place of the SDK's, which writes each item by itself, saves the whole thread with
+        what it read at the start, and loses the text of an answer that fails.
+        """
+        turn = _turn(context)
+        yield StreamOptionsEvent(stream_options=self.get_stream_options(thread, context))
+
+        before = thread.model_copy(deep=True)
+        told = before
+        held: ThreadItemDoneEvent | None = None
+        failure: ErrorEvent | None = None
+        try:
+            with agents_sdk_user_agent_override():
+                async for event in stream():
+                    if held is not None:
+                        yield held
+                        held = None
+                    await self._note(event, thread, turn, context)
+                    if isinstance(event, ThreadItemDoneEvent):
+                        if isinstance(event.item, HiddenContextItem | SDKHiddenContextItem):
+                            continue
+                        if isinstance(event.item, AssistantMessageItem):
+                            # Said to be done once it is stored.
+                            held = event
+                            continue
+                    yield event
+                    if thread != told:
+                        told = thread.model_copy(deep=True)
+                        yield ThreadUpdatedEvent(thread=self._to_thread_response(thread))
+        except asyncio.CancelledError:
+            changes = _changes(before, thread)
+            turn.changes = changes
+            await self.handle_stream_cancelled(thread, list(turn.pending.values()), context)
+            raise
+        except BaseStreamError as error:
+            turn.outcome = "failed"
+            failure = _error_event(error)
+        except Exception:
+            turn.outcome = "failed"
+            failure = ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
+            logger.exception("turn %s failed", turn.id)
+
+        turn.mark("last_delta")
+        _keep_partial_answers(turn)
+        turn.changes = _changes(before, thread)
+        try:
+            fresh = await self._finish(thread, context)
+        except ConnectionError as error:
+            turn.outcome = "failed"
+            logger.warning("turn %s could not be stored: %s", turn.id, error)
+            failure = failure or ErrorEvent(
+                message="This answer could not be saved. Copy it if you need it.", allow_retry=False
+            )
+        else:
+            if fresh is None:
+                turn.outcome = "failed"
+                failure = failure or ErrorEvent(
+                    message="This chat was deleted or changed elsewhere.", allow_retry=False
+                )
+            elif fresh.title != told.title or fresh.status != told.status:
+                yield ThreadUpdatedEvent(thread=self._to_thread_response(fresh))
+        if held is not None:
+            yield held
+        if failure is not None:
+            yield failure
+
+    async def _note(
+        self, event: ThreadStreamEvent, thread: ThreadMetadata, turn: Turn, context: RequestContext
+    ) -> None:
+        """Keep what an event means for the store."""
+        match event:
+            case ThreadItemAddedEvent(item=item):
+                turn.pending[item.id] = item.model_copy(deep=True)
+            case ThreadItemUpdatedEvent(update=update):
+                if isinstance(update, AssistantMessageContentPartTextDelta):
+                    turn.mark("first_delta")
+                    turn.count("deltas")
+                self._update_pending_items(turn.pending, event)
+            case ThreadItemDoneEvent(item=item) | ThreadItemReplacedEvent(item=item):
+                turn.pending.pop(item.id, None)
+                turn.unsaved[item.id] = item
+            case ThreadItemRemovedEvent(item_id=item_id):
+                pending = turn.pending.pop(item_id, None)
+                unsaved = turn.unsaved.pop(item_id, None)
+                if pending is None and unsaved is None:
+                    await self.store.delete_thread_item(thread.id, item_id, context=context)
+
+    async def handle_stream_cancelled(
+        self,
+        thread: ThreadMetadata,
+        pending_items: list[ThreadItem],
+        context: RequestContext,
+    ) -> None:
+        """Keep what the reader has got, and tell the next turn that it was stopped."""
+        turn = _turn(context)
+        _keep_partial_answers(turn)
+        marker = SDKHiddenContextItem(
+            id=self.store.generate_item_id("sdk_hidden_context", thread, context),
+            thread_id=thread.id,
+            created_at=datetime.now(UTC),
+            content="The user stopped this answer. It is not to be continued unless they ask.",
+        )
+        turn.unsaved[marker.id] = marker
+        try:
+            await self._finish(thread, context)
+        except ConnectionError as error:
+            logger.warning("stopped turn %s could not be stored: %s", turn.id, error)
+
+    async def _finish(
+        self, thread: ThreadMetadata, context: RequestContext
+    ) -> ThreadMetadata | None:
+        turn = _turn(context)
+        items = list(turn.unsaved.values())
+        answered = any(isinstance(item, AssistantMessageItem) for item in items)
+        turn.finished = True
+        return await self._turn_store.finish_turn(
+            turn.id,
+            thread.id,
+            items=items,
+            changes=turn.changes,
+            default_title=_title(turn.items) if answered else None,
+            context=context,
+        )
+
+
+class _Lease:
+    """Holds a thread for one turn: taken with the first round trip, given back with the last."""
+
+    def __init__(
+        self,
+        store: TurnStore,
+        turns: dict[str, Turn],
+        turn: Turn,
+        thread: ThreadMetadata | str,
+        message: UserMessageItem | None,
+        context: RequestContext,
+    ) -> None:
+        self._store = store
+        self._turns = turns
+        self._turn = turn
+        self._thread = thread
+        self._message = message
+        self._context = context
+        self._renewal: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> TurnStart:
+        turn = self._turn
+        thread_id = self._thread if isinstance(self._thread, str) else self._thread.id
+        running = self._turns.get(thread_id)
+        if running is not None and running.hung_up:
+            # Stop, then send at once: what was stopped is stored first, so that it comes first.
+            await running.done.wait()
+        start = await self._store.begin_turn(
+            turn.id,
+            self._thread,
+            self._message,
+            history=HISTORY,
+            lease=LEASE,
+            context=self._context,
+        )
+        if start.refusal is not None:
+            raise RequestError(409, start.refusal, _REFUSALS[start.refusal])
+        turn.thread_id = thread_id
+        turn.mark("store")
+        self._turns[thread_id] = turn
+        self._renewal = asyncio.create_task(self._renew(thread_id))
+        return start
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+        turn = self._turn
+        if not turn.finished and turn.thread_id is not None:
+            turn.finished = True
+            try:
+                await self._store.finish_turn(
+                    turn.id,
+                    turn.thread_id,
+                    items=(),
+                    changes={},
+                    default_title=None,
+                    context=self._context,
+                )
+            except ConnectionError as fault:
+                logger.warning("lease of turn %s could not be given back: %s", turn.id, fault)
+
+    async def _renew(self, thread_id: str) -> None:
+        while True:
+            await asyncio.sleep(LEASE / 3)
+            try:
+                kept = await self._store.renew_turn(
+                    self._turn.id, thread_id, lease=LEASE, context=self._context
+                )
+            except ConnectionError as error:
+                logger.warning("lease of turn %s could not be renewed: %s", self._turn.id, error)
+                continue
+            if not kept:
+                self._turn.hang_up()
+                return
+
+
+class _TurnMemory:
+    """The store as the agent sees it: the SDK asks again for items that the turn has read."""
+
+    def __init__(
+        self, store: Store[RequestContext], items: Sequence[ThreadItem], turn: Turn
+    ) -> None:
+        self._store = store
+        self._items = items
+        self._turn = turn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
+    ) -> Page[ThreadItem]:
+        if after is None and order == "desc" and limit <= len(self._items):
+            return Page(data=list(self._items[: -limit - 1 : -1]), has_more=True)
+        return await self._store.load_thread_items(thread_id, after, limit, order, context)
+
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext
+    ) -> None:
+        self._turn.unsaved[item.id] = item
+
+
+class _Watch(RunHooks[Any]):
+    """Counts model calls and tells the reader which tool is at work."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+
+    async def on_llm_start(self, *args: Any, **kwargs: Any) -> None:
+        self._turn.count("model_calls")
+
+    async def on_tool_start(
+        self, context: RunContextWrapper[Any], agent: Agent[Any], tool: Tool
+    ) -> None:
+        self._turn.count("tool_calls")
+        if tool.name == "search_docs":
+            self._turn.count("searches")
+            event = ProgressUpdateEvent(icon="search", text="Searching the docs")
+        else:
+            event = ProgressUpdateEvent(text=f"Using {tool.name.replace('_', ' ')}")
+        await context.context.stream(event)
+
+
+def _turn(context: RequestContext) -> Turn:
+    if context.turn is None:
+        raise RuntimeError("a turn is begun by a streamed request")
+    return context.turn
+
+
+def _changes(before: ThreadMetadata, thread: ThreadMetadata) -> dict[str, Any]:
+    return {
+        name: getattr(thread, name)
+        for name in _FIELDS
+        if getattr(thread, name) != getattr(before, name)
+    }
+
+
+def _keep_partial_answers(turn: Turn) -> None:
+    """What the reader has seen of an answer that did not come to its end is kept, as it is."""
+    for item in turn.pending.values():
+        if isinstance(item, AssistantMessageItem) and text_of(item).strip():
+            turn.unsaved[item.id] = item
+    turn.pending.clear()
+
+
+def _error_event(error: BaseStreamError) -> ErrorEvent:
+    if isinstance(error, CustomStreamError):
+        return ErrorEvent(code="custom", message=error.message, allow_retry=error.allow_retry)
+    code = error.code if isinstance(error, StreamError) else ErrorCode.STREAM_ERROR
+    return ErrorEvent(code=code, allow_retry=error.allow_retry)
+
+
+def _title(items: Sequence[ThreadItem] | None) -> str | None:
+    """A thread's title: its first question, cut at a word."""
+    first = next((item for item in items or () if isinstance(item, UserMessageItem)), None)
+    words = text_of(first).split()
+    title = ""
+    for word in words:
+        if len(title) + len(word) > 60:
+            return f"{title or word[:60]}…"
+        title = f"{title} {word}".strip()
+    return title or None

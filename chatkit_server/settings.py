@@ -1,0 +1,282 @@
+"""What the environment decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Languages = Literal[
+    "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek",
+    "hungarian", "italian", "norwegian", "portuguese", "romanian", "russian", "spanish",
+    "swedish", "tamil", "turkish", "none",
+]  # fmt: skip
+"""What the lexical search can stem; `none` leaves words as they are."""
+
+
+class SettingsError(Exception):
+    """The environment can't be used; the message names the setting, its value and the fix."""
+
+
+class Settings(BaseSettings):
+    """Read once at start; never changed afterwards."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_prefix="CHATKIT_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    # The usual names of the usual parts.
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="Postgres for threads. Embedded Postgres in the data folder when unset.",
+    )
+    database_url_unpooled: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL_UNPOOLED",
+        description="For migrations, where DATABASE_URL leads through a pooler.",
+    )
+    qdrant_url: str | None = Field(
+        None,
+        validation_alias="QDRANT_URL",
+        description="Qdrant server for the docs. The embedded engine when unset.",
+    )
+    qdrant_api_key: SecretStr | None = Field(
+        None, validation_alias="QDRANT_API_KEY", description="Key for QDRANT_URL."
+    )
+    qdrant_collection: str = Field(
+        "docs",
+        validation_alias="QDRANT_COLLECTION",
+        pattern=r"^[A-Za-z0-9_-]{1,100}$",
+        description="The collection that holds the passages.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None, validation_alias="OPENAI_API_KEY", description="Turns a model on."
+    )
+    openai_base_url: str | None = Field(
+        None,
+        validation_alias="OPENAI_BASE_URL",
+        description="Any OpenAI-compatible server (Ollama, vLLM, LiteLLM); turns a model on.",
+    )
+    port: int = Field(
+        8000, ge=1, le=65535, validation_alias="PORT", description="Where `serve` listens."
+    )
+
+    # Where things are.
+    data_dir: Path = Field(
+        Path(".chatkit"), description="Folder of the embedded Postgres and search engine."
+    )
+    site_dir: Path | None = Field(None, description="A built site to serve at `/`.")
+    site_url: str | None = Field(
+        None,
+        description="Origin of the docs site, put in front of site-relative links in citations.",
+    )
+
+    # The assistant.
+    site_name: str = Field(
+        "this site", max_length=200, description="How the assistant calls the docs."
+    )
+    instructions: str = Field(
+        "", max_length=20_000, description="Added to the assistant's instructions."
+    )
+    model: str | None = Field(
+        None, description="Model name; required with OPENAI_BASE_URL, else the Agents SDK's own."
+    )
+    model_api: Literal["responses", "chat"] | None = Field(
+        None, description="`responses` or `chat`; `chat` when OPENAI_BASE_URL is set."
+    )
+    model_timeout: float = Field(
+        60.0, gt=0, le=600, description="Seconds that the model may be silent."
+    )
+    agent: str | None = Field(
+        None, description="An agent of your own, as `package.module:attribute`."
+    )
+    tools: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Tools of your own, as `package.module:attribute`, separated by commas."
+    )
+    embedding_model: str | None = Field(
+        None, description="Adds dense vectors, made by `/v1/embeddings` of the OpenAI server."
+    )
+    language: Languages = Field("english", description="Language of the docs, for lexical search.")
+    search_limit: int = Field(8, ge=1, le=50, description="Passages that one search returns.")
+    history_tokens: int = Field(
+        6000, ge=0, le=1_000_000, description="Budget for earlier messages of the thread."
+    )
+
+    # Who may use it.
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins of other sites that may call the server, separated by commas."
+    )
+    allow_anonymous: bool | None = Field(
+        None, description="Visitors without a token; on unless a JWT key is configured."
+    )
+    jwt_secret: SecretStr | None = Field(
+        None, min_length=32, description="Shared secret that verifies HS256 tokens."
+    )
+    jwt_jwks_url: str | None = Field(
+        None, description="Key set that verifies RS256, ES256 and EdDSA tokens."
+    )
+    jwt_issuer: str | None = Field(
+        None, description="The `iss` that a token must have; required with a JWT key."
+    )
+    jwt_audience: str | None = Field(None, description="The `aud` that a token must have.")
+
+    # Limits.
+    max_body_bytes: int = Field(
+        262_144, ge=1024, le=100_000_000, description="Largest request body."
+    )
+    max_text_chars: int = Field(
+        8000, ge=1, le=1_000_000, description="Longest question, in characters."
+    )
+    keep_alive: float = Field(
+        15.0, gt=0, le=120, description="Seconds of silence before a comment keeps a stream open."
+    )
+    turn_timeout: float = Field(300.0, gt=0, le=3600, description="Seconds that one turn may take.")
+    drain: float = Field(
+        10.0, ge=0, le=600, description="Seconds that running answers get at shutdown."
+    )
+
+    # The running of it.
+    migrate: Literal["auto", "off"] = Field(
+        "auto", description="`auto` applies migrations at start."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged."
+    )
+
+    @field_validator("allowed_origins", "tools", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+                raise ValueError(f"{origin!r} is not an origin; write it like https://docs.acme.io")
+        return value
+
+    @field_validator("site_url")
+    @classmethod
+    def _check_site_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in ("http", "https") or not parts.netloc:
+                raise ValueError(f"{value!r} is not a URL; write it like https://docs.acme.io")
+        return value.rstrip("/") if value else value
+
+    @field_validator("openai_base_url", "qdrant_url", "jwt_jwks_url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("it must start with http:// or https://")
+        return value
+
+    @field_validator("database_url", "database_url_unpooled")
+    @classmethod
+    def _check_dsn(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"postgres(ql)?://", value.get_secret_value()):
+            raise ValueError("it must start with postgres:// or postgresql://")
+        return value
+
+    @field_validator("agent", "tools")
+    @classmethod
+    def _check_references(cls, value: Any) -> Any:
+        for reference in (value,) if isinstance(value, str) else value or ():
+            if not re.fullmatch(r"[\w.]+:\w+", reference):
+                raise ValueError(f"{reference!r} is not of the form package.module:attribute")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
+        if self.openai_base_url and not self.model:
+            raise ValueError(
+                "CHATKIT_MODEL is not set; with OPENAI_BASE_URL it must name a model of that server"
+            )
+        if self.jwt_secret and self.jwt_jwks_url:
+            raise ValueError("CHATKIT_JWT_SECRET and CHATKIT_JWT_JWKS_URL are both set; keep one")
+        if (self.jwt_secret or self.jwt_jwks_url) and not self.jwt_issuer:
+            raise ValueError("CHATKIT_JWT_ISSUER is not set; a JWT key needs the issuer it is for")
+        if self.embedding_model and not (self.openai_api_key or self.openai_base_url):
+            raise ValueError(
+                "CHATKIT_EMBEDDING_MODEL needs OPENAI_API_KEY or OPENAI_BASE_URL to call"
+            )
+        return self
+
+    @property
+    def model_on(self) -> bool:
+        """Whether a model is configured; without one, answers quote the docs."""
+        return self.openai_api_key is not None or self.openai_base_url is not None
+
+    @property
+    def chat_completions(self) -> bool:
+        """Whether the model is called through Chat Completions rather than Responses."""
+        return (self.model_api or ("chat" if self.openai_base_url else "responses")) == "chat"
+
+    @property
+    def jwt_on(self) -> bool:
+        """Whether bearer tokens are verified."""
+        return self.jwt_secret is not None or self.jwt_jwks_url is not None
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether a visitor's own secret is enough."""
+        return self.allow_anonymous if self.allow_anonymous is not None else not self.jwt_on
+
+
+def variable(name: str, field: FieldInfo) -> str:
+    """Name of the environment variable behind a field of `Settings`."""
+    alias = field.validation_alias
+    return alias if isinstance(alias, str) else f"CHATKIT_{name.upper()}"
+
+
+def read_settings(values: Mapping[str, Any] | None = None) -> Settings:
+    """Read environment and `.env`; `values` (by field name) win over both.
+
+    Raises:
+        SettingsError: naming each wrong setting, its value unless secret, and the fix.
+    """
+    try:
+        return Settings(**(values or {}))
+    except ValidationError as error:
+        raise SettingsError(_explain(error, values or {})) from None
+
+
+def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
+    lines = []
+    for problem in error.errors(include_input=True, include_context=False, include_url=False):
+        message = problem["msg"].removeprefix("Value error, ")
+        if not problem["loc"]:
+            lines.append(message)
+            continue
+        name = str(problem["loc"][0])
+        field = Settings.model_fields.get(name.removeprefix("CHATKIT_").lower())
+        field = field or next(
+            (f for n, f in Settings.model_fields.items() if variable(n, f) == name), None
+        )
+        shown = name if field is None else variable(name.removeprefix("CHATKIT_").lower(), field)
+        secret = field is not None and "SecretStr" in str(field.annotation)
+        found = "is wrong" if secret else f"is {problem.get('input')!r}"
+        hint = f" ({field.description})" if field is not None and field.description else ""
+        lines.append(f"{shown} {found}: {_lower(message)}{hint}")
+    return "\n".join(lines)
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,60 @@
+"""The passages that the model has seen in one turn, numbered for citing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from chatkit.types import Annotation, URLSource
+
+
+class Hit(Protocol):
+    """What a search returns, best first."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def headings(self) -> Sequence[str]: ...
+    @property
+    def text(self) -> str: ...
+
+
+class Sources:
+    """Numbers passages from 1, over all searches of a turn; the same passage keeps its number."""
+
+    def __init__(self) -> None:
+        self._hits: list[Hit] = []
+        self._numbers: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._hits)
+
+    def __contains__(self, number: int) -> bool:
+        return 1 <= number <= len(self._hits)
+
+    def number(self, hits: Sequence[Hit]) -> list[int]:
+        """The numbers of these passages, in their order."""
+        numbers = []
+        for hit in hits:
+            if hit.id not in self._numbers:
+                self._hits.append(hit)
+                self._numbers[hit.id] = len(self._hits)
+            numbers.append(self._numbers[hit.id])
+        return numbers
+
+    def annotation(self, number: int, index: int, site_url: str | None) -> Annotation:
+        """The citation of a passage at a position of the answer, counted in code points."""
+        hit = self._hits[number - 1]
+        url = f"{site_url}{hit.url}" if site_url and hit.url.startswith("/") else hit.url
+        return Annotation(
+            source=URLSource(
+                url=url,
+                title=hit.title,
+                description=" › ".join(hit.headings) or None,
+            ),
+            index=index,
+        )

@@ -1,0 +1,99 @@
+"""One turn: a user's message and the answer to it, apart from the connection that carries it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from chatkit.types import ThreadItem
+
+from .sources import Hit, Sources
+
+if TYPE_CHECKING:
+    from agents.result import RunResultStreaming
+
+logger = logging.getLogger("chatkit_server.turn")
+
+Outcome = Literal["completed", "stopped", "failed", "refused"]
+
+
+class Turn:
+    """State of one running turn, and the way to stop it from outside.
+
+    `hang_up` is synchronous and may be called at any time, from any task of the loop: it cancels
+    the agent's run, whose stream then ends by itself, so that what was sent is kept in a task that
+    nobody cancels.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.id = f"turn_{secrets.token_hex(16)}"
+        self.kind = kind
+        self.thread_id: str | None = None
+        self.items: list[ThreadItem] | None = None
+        """The thread's newest items, oldest first, where the first round trip brought them."""
+        self.sources = Sources()
+        self.hung_up = False
+        self.timed_out = False
+        self.pending: dict[str, ThreadItem] = {}
+        """Items that are still being written, as the reader has them."""
+        self.unsaved: dict[str, ThreadItem] = {}
+        """Finished items that the end of the turn stores."""
+        self.changes: dict[str, Any] = {}
+        """Fields of the thread that the turn has changed."""
+        self.finished = False
+        """Whether the lease is given back and everything is stored."""
+        self.search: asyncio.Task[Sequence[Hit]] | None = None
+        self.result: RunResultStreaming | None = None
+        self.outcome: Outcome = "completed"
+        self.done = asyncio.Event()
+        self._started = time.perf_counter()
+        self._marks: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def hang_up(self) -> None:
+        """Stop the turn: the reader has left, or pressed Stop."""
+        self.hung_up = True
+        self._cancel()
+
+    def time_out(self) -> None:
+        """Stop the turn because it takes too long; the reader is told so."""
+        self.timed_out = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self.search is not None:
+            self.search.cancel()
+        if self.result is not None:
+            self.result.cancel()
+
+    def check(self) -> None:
+        """Raise CancelledError where the reader has left before there was a run to cancel."""
+        if self.hung_up:
+            raise asyncio.CancelledError
+
+    def mark(self, name: str) -> None:
+        """Note the time of something that happens for the first time, in ms after the start."""
+        self._marks.setdefault(name, round((time.perf_counter() - self._started) * 1000, 1))
+
+    def count(self, name: str, amount: int = 1) -> None:
+        self._counts[name] = self._counts.get(name, 0) + amount
+
+    def log(self) -> None:
+        """Write the turn's one line: outcome, times in ms, counts; nothing that a user wrote."""
+        self.mark("end")
+        line: dict[str, Any] = {
+            "event": "turn",
+            "request": self.kind,
+            "turn_id": self.id,
+            "thread_id": self.thread_id,
+            "outcome": self.outcome,
+            "ms": self._marks,
+            **self._counts,
+            "passages": len(self.sources),
+        }
+        logger.info("%s", json.dumps(line))
