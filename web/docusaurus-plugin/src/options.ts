@@ -24,6 +24,14 @@ export type ValidOptions = Required<Omit<Options, "id">> & { id: string };
 
 const text = Joi.string().trim().min(1);
 
+const prompt = Joi.alternatives(
+  text,
+  Joi.object({ label: text.required(), prompt: text.required() }),
+).messages({
+  "alternatives.match": "{#label} must be a question, or an object with a label and a prompt.",
+  "alternatives.types": "{#label} must be a question, or an object with a label and a prompt.",
+});
+
 const schema = Joi.object<ValidOptions>({
   url: Joi.string()
     // A path without the leading slash would mean another address on every page.
@@ -47,15 +55,7 @@ const schema = Joi.object<ValidOptions>({
     }),
   title: text.default("Ask the docs"),
   greeting: text.default("What would you like to know?"),
-  prompts: Joi.array()
-    .items(text, Joi.object({ label: text.required(), prompt: text.required() }))
-    .default([])
-    .messages({
-      "alternatives.match":
-        'Each of "prompts" must be a question, or an object with a "label" and a "prompt".',
-      "alternatives.types":
-        'Each of "prompts" must be a question, or an object with a "label" and a "prompt".',
-    }),
+  prompts: Joi.array().items(prompt).default([]),
   placeholder: text.default("Ask a question"),
   position: Joi.string().valid("bottom-right", "bottom-left").default("bottom-right"),
 });
