@@ -1,1 +1,33 @@
-"""Keeps ChatKit threads and items in PostgreSQL."""
+"""Keeps ChatKit threads and items in PostgreSQL.
+
+For any ChatKit server, with any context that has a `user_id`:
+
+    from chatkit.server import ChatKitServer
+    from chatkit_stores import PostgresStore, migrate
+
+    await migrate(dsn)
+    async with PostgresStore.open(dsn) as store:
+        server = MyChatKitServer(store)  # a ChatKitServer[MyContext]
+        ...
+
+A transaction-mode pooler may stand in between. `embedded_postgres` in
+`chatkit_stores.embedded` gives a DSN where there is no server.
+"""
+
+from chatkit_stores.errors import IdTakenError, StoreError, StoreUnavailableError
+from chatkit_stores.ids import new_id
+from chatkit_stores.migrations import migrate
+from chatkit_stores.rows import StoreContext
+from chatkit_stores.store import PostgresStore
+from chatkit_stores.turns import TurnStart
+
+__all__ = [
+    "IdTakenError",
+    "PostgresStore",
+    "StoreContext",
+    "StoreError",
+    "StoreUnavailableError",
+    "TurnStart",
+    "migrate",
+    "new_id",
+]

@@ -1,0 +1,124 @@
+"""Carries statements to PostgreSQL, several in one round trip."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple, Self, TypeAlias
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Composed
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from chatkit_stores.errors import IdTakenError, StoreError, StoreUnavailableError
+
+logger = logging.getLogger(__name__)
+
+Row: TypeAlias = tuple[Any, ...]
+Query: TypeAlias = SQL | Composed
+Statement: TypeAlias = tuple[Query, Mapping[str, Any]]
+
+# How long a call waits for a connection, and the pool for one that doesn't come.
+_PATIENCE: Final = 5.0
+
+_CONNECTION_DEFAULTS: Final[dict[str, Any]] = {
+    "application_name": "chatkit",
+    "connect_timeout": "5",
+    # A connection that a gateway forgot is noticed in seconds; TCP takes a quarter of an hour.
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+
+
+class Flight(NamedTuple):
+    rows: list[list[Row]]
+    """The rows of each statement."""
+    retried: bool
+    """The statements may have been carried out twice."""
+
+
+class Database:
+    """A pool of connections without session state, so that any pooler may stand between."""
+
+    def __init__(self, pool: AsyncConnectionPool) -> None:
+        self._pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, dsn: str, *, max_size: int = 10) -> AsyncIterator[Self]:
+        """Connect in the background, and close the pool when the block ends."""
+        pool = AsyncConnectionPool(
+            connection_string(dsn),
+            kwargs={"autocommit": True, "prepare_threshold": None},
+            min_size=1,
+            max_size=max_size,
+            open=False,
+            timeout=_PATIENCE,
+            # Giving up soon lets the next call try at once, instead of in the long pauses that
+            # the pool makes after a long outage.
+            reconnect_timeout=_PATIENCE,
+            name="chatkit",
+        )
+        # Not waited for: a server that starts during an outage comes up degraded.
+        await pool.open(wait=False)
+        try:
+            yield cls(pool)
+        finally:
+            await pool.close()
+
+    async def fly(self, *statements: Statement) -> Flight:
+        """Carry out the statements in one round trip, all or none of them.
+
+        When the connection turns out to be gone, they are sent once more over another one:
+        they must be idempotent.
+        """
+        try:
+            return Flight(await self._fly(statements), retried=False)
+        except psycopg.OperationalError as exc:
+            logger.info("a database connection failed, trying another one: %s", exc)
+        # One dropped connection is seldom alone: a restart takes all idle ones.
+        await self._pool.drain()
+        try:
+            return Flight(await self._fly(statements), retried=True)
+        except psycopg.OperationalError as exc:
+            raise StoreUnavailableError(f"the database failed: {exc}") from exc
+
+    async def ask(self, values: Mapping[str, Any], *queries: Query) -> list[list[Row]]:
+        """Like `fly`, with the same values for all."""
+        return (await self.fly(*((query, values) for query in queries))).rows
+
+    async def _fly(self, statements: tuple[Statement, ...]) -> list[list[Row]]:
+        try:
+            async with self._pool.connection() as connection:
+                async with connection.pipeline():
+                    cursors = [await connection.execute(*statement) for statement in statements]
+                # Fetching inside the block would wait for each answer on its own.
+                return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        except (PoolTimeout, PoolClosed, TooManyRequests) as exc:
+            raise StoreUnavailableError(f"the database cannot be reached: {exc}") from exc
+        except psycopg.errors.QueryCanceled as exc:
+            raise StoreUnavailableError(f"the database took too long: {exc}") from exc
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
+            raise StoreUnavailableError(f"the database is not migrated: {exc}") from exc
+        except psycopg.errors.UniqueViolation as exc:
+            raise IdTakenError(f"the id exists elsewhere: {exc.diag.constraint_name}") from exc
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as exc:
+            found = exc.diag.message_primary or type(exc).__name__
+            raise StoreError(f"the database refused a statement: {found}") from exc
+
+
+def connection_string(dsn: str) -> str:
+    """The DSN with our defaults where it says nothing."""
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        # Without the cause, which quotes pieces of the DSN and so perhaps the password.
+        raise StoreError(
+            "the database's address is not a PostgreSQL connection string; "
+            "it should look like postgresql://user:password@host/database"
+        ) from None
+    return make_conninfo(**{**_CONNECTION_DEFAULTS, **given})

@@ -1,0 +1,21 @@
+"""What can go wrong in the stores.
+
+    StoreError
+    ├── StoreUnavailableError    also a ConnectionError: a later try may succeed
+    └── IdTakenError
+
+A thread, item or attachment that is unknown, deleted or somebody else's is
+`chatkit.store.NotFoundError`, as the SDK expects.
+"""
+
+
+class StoreError(Exception):
+    """The database did not do what was asked; nothing was written."""
+
+
+class StoreUnavailableError(StoreError, ConnectionError):
+    """The database cannot be used at the moment."""
+
+
+class IdTakenError(StoreError):
+    """An item with this id exists in another thread; it was left as it is."""

@@ -1,0 +1,69 @@
+"""Brings a database up to date: the SQL files of this folder, in the order of their names."""
+
+from importlib.resources import files
+from typing import Final
+
+import psycopg
+
+from chatkit_stores.database import connection_string
+from chatkit_stores.errors import StoreError, StoreUnavailableError
+
+# "chatkit" in ASCII: the same number for every server that may start at the same time.
+_LOCK: Final = int.from_bytes(b"chatkit", "big")
+
+
+async def migrate(dsn: str) -> list[str]:
+    """Apply what is missing, all or nothing, and return the names of what was applied.
+
+    Any number of servers may call it at once. The user needs the right to create a schema only
+    when something is to be applied.
+    """
+    known = _migrations()
+    try:
+        async with (
+            await psycopg.AsyncConnection.connect(
+                connection_string(dsn), autocommit=True, prepare_threshold=None
+            ) as connection,
+            connection.transaction(),
+        ):
+            # Ends with the transaction: a session's lock would stay behind in a pooler.
+            await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+            missing = _missing(known, await _applied(connection))
+            for name in missing:
+                await connection.execute(known[name])
+                await connection.execute(
+                    "insert into chatkit.migrations (name) values (%s)", (name,)
+                )
+            return missing
+    except psycopg.OperationalError as exc:
+        raise StoreUnavailableError(f"the database cannot be migrated now: {exc}") from exc
+    except psycopg.Error as exc:
+        raise StoreError(f"the database cannot be migrated: {exc}") from exc
+
+
+def _migrations() -> dict[str, bytes]:
+    folder = files(__name__)
+    paths = sorted((path for path in folder.iterdir() if path.name.endswith(".sql")), key=str)
+    return {path.name.removesuffix(".sql"): path.read_bytes() for path in paths}
+
+
+async def _applied(connection: psycopg.AsyncConnection) -> set[str]:
+    cursor = await connection.execute("select to_regclass('chatkit.migrations') is null")
+    if await cursor.fetchone() == (True,):
+        await connection.execute("create schema if not exists chatkit")
+        await connection.execute(
+            "create table chatkit.migrations ("
+            "name text primary key, applied_at timestamptz not null default now())"
+        )
+    cursor = await connection.execute("select name from chatkit.migrations")
+    return {name for (name,) in await cursor.fetchall()}
+
+
+def _missing(known: dict[str, bytes], applied: set[str]) -> list[str]:
+    unknown = sorted(applied - known.keys())
+    if unknown:
+        raise StoreError(
+            f"the database was migrated by a newer version ({', '.join(unknown)}): "
+            "update chatkit-server"
+        )
+    return [name for name in known if name not in applied]

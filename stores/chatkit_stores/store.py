@@ -1,0 +1,217 @@
+"""Keeps threads, items, attachments and feedback in PostgreSQL."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from chatkit.store import NotFoundError, Store, StoreItemType
+from chatkit.types import Attachment, FeedbackKind, Page, ThreadItem, ThreadMetadata
+from psycopg.sql import Composed
+
+from chatkit_stores import statements
+from chatkit_stores.database import Database
+from chatkit_stores.ids import new_id
+from chatkit_stores.rows import (
+    StoreContext,
+    changed_values,
+    item_values,
+    keys,
+    read_attachment,
+    read_item,
+    read_thread,
+    thread_values,
+)
+from chatkit_stores.turns import Turns
+
+
+class PostgresStore(Turns, Store[StoreContext]):
+    """A ChatKit store in PostgreSQL; `migrate` makes its tables.
+
+    What the context's user does not own is not found. A deleted thread or item stays deleted:
+    to save it again is `NotFoundError` too, and a page may still start after it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, dsn: str, *, max_size: int = 10) -> AsyncIterator[Self]:
+        """Connect in the background, and close the connections when the block ends."""
+        async with Database.open(dsn, max_size=max_size) as database:
+            yield cls(database)
+
+    async def ping(self) -> None:
+        """Return when the database answers; `StoreUnavailableError` otherwise."""
+        await self._database.ask({}, statements.PING)
+
+    def generate_thread_id(self, context: StoreContext) -> str:
+        return new_id("thread")
+
+    def generate_item_id(
+        self, item_type: StoreItemType, thread: ThreadMetadata, context: StoreContext
+    ) -> str:
+        return new_id(item_type)
+
+    async def load_thread(self, thread_id: str, context: StoreContext) -> ThreadMetadata:
+        values = keys(context, thread=thread_id)
+        [threads] = await self._database.ask(values, statements.LOAD_THREAD)
+        if not threads:
+            raise NotFoundError(f"thread {thread_id} not found")
+        return read_thread(threads[0])
+
+    async def save_thread(self, thread: ThreadMetadata, context: StoreContext) -> None:
+        values = keys(context, thread=thread.id) | thread_values(thread)
+        [saved] = await self._database.ask(values, statements.SAVE_THREAD)
+        if not saved:
+            raise NotFoundError(f"thread {thread.id} not found")
+
+    async def update_thread(
+        self, thread_id: str, changes: Mapping[str, Any], *, context: StoreContext
+    ) -> ThreadMetadata:
+        """Write these fields only; what others wrote into the rest stays.
+
+        The fields are title, status, allowed_image_domains and metadata.
+        """
+        columns = changed_values(changes)
+        values = keys(context, thread=thread_id) | columns
+        [threads] = await self._database.ask(values, statements.update_thread(columns))
+        if not threads:
+            raise NotFoundError(f"thread {thread_id} not found")
+        return read_thread(threads[0])
+
+    async def load_threads(
+        self, limit: int, after: str | None, order: str, context: StoreContext
+    ) -> Page[ThreadMetadata]:
+        """The user's threads in the order in which they were made."""
+        values = keys(context, after=after) | {"limit": _one_more(limit)}
+        page = _in_order(statements.THREADS_PAGE, order)
+        places, rows = await self._database.ask(values, statements.THREAD_EXISTED, page)
+        if after is not None and not places:
+            raise NotFoundError(f"thread {after} not found")
+        threads = [read_thread(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(data=threads, has_more=more, after=threads[-1].id if more else None)
+
+    async def delete_thread(self, thread_id: str, context: StoreContext) -> None:
+        values = keys(context, thread=thread_id)
+        (found, *_), retried = await self._database.fly(
+            (statements.THREAD_IS_DELETED, values),
+            (statements.DELETE_THREAD, values),
+            (statements.DELETE_ITEMS, values),
+        )
+        # The first try may have deleted it and lost the answer on the way.
+        if not found or (found == [(True,)] and not retried):
+            raise NotFoundError(f"thread {thread_id} not found")
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: StoreContext
+    ) -> Page[ThreadItem]:
+        """The thread's items in the order in which they were added."""
+        values = keys(context, thread=thread_id, after=after) | {"limit": _one_more(limit)}
+        page = _in_order(statements.ITEMS_PAGE, order)
+        places, rows = await self._database.ask(values, statements.ITEM_EXISTED, page)
+        if not places:
+            raise NotFoundError(f"thread {thread_id} not found")
+        if after is not None and places != [(True,)]:
+            raise NotFoundError(f"item {after} not found")
+        items = [read_item(data) for (data,) in rows[:limit]]
+        more = len(rows) > limit
+        return Page(data=items, has_more=more, after=items[-1].id if more else None)
+
+    async def load_item(self, thread_id: str, item_id: str, context: StoreContext) -> ThreadItem:
+        values = keys(context, thread=thread_id, item=item_id)
+        [items] = await self._database.ask(values, statements.LOAD_ITEM)
+        if not items:
+            raise NotFoundError(f"item {item_id} not found")
+        return read_item(items[0][0])
+
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: StoreContext
+    ) -> None:
+        """Add the item, or replace the one with its id where that stands.
+
+        The SDK adds some items twice. `IdTakenError` when another thread has the id.
+        """
+        values = keys(context, thread=thread_id, item=item.id) | item_values(thread_id, item)
+        added, threads = await self._database.ask(
+            values, statements.PUT_ITEM, statements.LOAD_THREAD
+        )
+        if not threads:
+            raise NotFoundError(f"thread {thread_id} not found")
+        if not added:
+            raise NotFoundError(f"item {item.id} was deleted")
+
+    async def save_item(self, thread_id: str, item: ThreadItem, context: StoreContext) -> None:
+        await self.add_thread_item(thread_id, item, context)
+
+    async def delete_thread_item(self, thread_id: str, item_id: str, context: StoreContext) -> None:
+        values = keys(context, thread=thread_id, item=item_id)
+        (found, *_), retried = await self._database.fly(
+            (statements.ITEM_IS_DELETED, values),
+            (statements.DELETE_ITEM, values),
+            (statements.DELETE_FEEDBACK, values),
+        )
+        if not found or (found == [(True,)] and not retried):
+            raise NotFoundError(f"item {item_id} not found")
+
+    async def add_feedback(
+        self,
+        thread_id: str,
+        item_ids: Sequence[str],
+        kind: FeedbackKind,
+        *,
+        context: StoreContext,
+    ) -> None:
+        """Keep the user's verdict on each item, in place of an earlier one.
+
+        `NotFoundError` when any of the items is not there to be seen; none is rated then.
+        """
+        wanted = list(dict.fromkeys(item_ids))
+        values = keys(context, thread=thread_id) | {
+            "items": [keys(context, item=item_id)["item"] for item_id in wanted],
+            "count": len(wanted),
+            "kind": kind,
+        }
+        threads, rows = await self._database.ask(
+            values, statements.LOAD_THREAD, statements.ADD_FEEDBACK
+        )
+        if not threads:
+            raise NotFoundError(f"thread {thread_id} not found")
+        visible = {item_id for (item_id,) in rows}
+        for item_id in wanted:
+            if item_id not in visible:
+                raise NotFoundError(f"item {item_id} not found")
+
+    async def save_attachment(self, attachment: Attachment, context: StoreContext) -> None:
+        values = keys(context, attachment=attachment.id) | {"data": attachment.model_dump_json()}
+        [saved] = await self._database.ask(values, statements.SAVE_ATTACHMENT)
+        if not saved:
+            raise NotFoundError(f"attachment {attachment.id} not found")
+
+    async def load_attachment(self, attachment_id: str, context: StoreContext) -> Attachment:
+        values = keys(context, attachment=attachment_id)
+        [attachments] = await self._database.ask(values, statements.LOAD_ATTACHMENT)
+        if not attachments:
+            raise NotFoundError(f"attachment {attachment_id} not found")
+        return read_attachment(attachments[0][0])
+
+    async def delete_attachment(self, attachment_id: str, context: StoreContext) -> None:
+        values = keys(context, attachment=attachment_id)
+        [deleted], retried = await self._database.fly((statements.DELETE_ATTACHMENT, values))
+        if not deleted and not retried:
+            raise NotFoundError(f"attachment {attachment_id} not found")
+
+
+def _one_more(limit: int) -> int:
+    if limit < 1:
+        raise ValueError(f"limit is {limit}; it must be at least 1")
+    # The row too many says that there is another page.
+    return limit + 1
+
+
+def _in_order(pages: Mapping[str, Composed], order: str) -> Composed:
+    try:
+        return pages[order]
+    except KeyError:
+        raise ValueError(f"order is {order!r}; it must be 'asc' or 'desc'") from None
