@@ -1,0 +1,195 @@
+"""One Qdrant collection of passages, over the REST interface that server and engine share."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import quote
+
+from chatkit_tools.connection import Connection
+from chatkit_tools.errors import CollectionError, CollectionMismatchError
+from chatkit_tools.lexical import SparseVector
+
+LEXICAL = "lexical"
+DENSE = "dense"
+# The point that keeps what holds for the whole collection. It has no vectors, so no query finds it.
+NOTE_ID = "c4a7c017-0000-4000-8000-000000000001"
+_SCROLL = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a collection can hold: `dense_size` is None while it has lexical vectors alone."""
+
+    dense_size: int | None
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A point that a query found."""
+
+    id: str
+    score: float
+    payload: dict[str, Any]
+    lexical: SparseVector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One of the searches that are sent together."""
+
+    vector: SparseVector | list[float]
+    limit: int
+    with_payload: bool = True
+    with_lexical: bool = False
+
+
+class Collection:
+    """The calls that passages need, and no other."""
+
+    def __init__(self, name: str, connection: Connection) -> None:
+        self.name = name
+        self._connection = connection
+        self._path = f"/collections/{quote(name, safe='')}"
+
+    async def shape(self) -> Shape | None:
+        """Return the collection's shape, None when there is none, or refuse a foreign one."""
+        info = await self._connection.send("GET", self._path)
+        if info is None:
+            return None
+        params = info["config"]["params"]
+        vectors = params.get("vectors") or {}
+        sparse = (params.get("sparse_vectors") or {}).get(LEXICAL)
+        dense = vectors.get(DENSE)
+        has_other_vectors = set(vectors) - {DENSE} or (dense and dense["distance"] != "Cosine")
+        if not sparse or sparse.get("modifier") != "idf" or has_other_vectors:
+            raise self._foreign()
+        return Shape(dense["size"] if dense else None, info.get("points_count") or 0)
+
+    def _foreign(self) -> CollectionMismatchError:
+        return CollectionMismatchError(
+            f"the collection {self.name!r} was not made for passages of documents;"
+            " name another one in QDRANT_COLLECTION, it is made when it is missing"
+        )
+
+    async def create(self, dense_size: int | None = None) -> None:
+        """Make the collection, unless somebody else just did."""
+        body: dict[str, Any] = {"sparse_vectors": {LEXICAL: {"modifier": "idf"}}}
+        if dense_size:
+            body["vectors"] = {DENSE: _dense(dense_size)}
+        try:
+            await self._connection.send("PUT", self._path, body)
+        except CollectionError:
+            if await self.shape() is None:
+                raise
+
+    async def add_dense(self, size: int) -> None:
+        """Give a lexical collection room for dense vectors."""
+        try:
+            done = await self._connection.send(
+                "PUT", f"{self._path}/vectors/{DENSE}", {"dense": _dense(size)}
+            )
+        except CollectionError as exc:
+            done, reason = None, str(exc)
+        else:
+            reason = "this version of Qdrant cannot add vectors to a collection"
+        if done is None:
+            shape = await self.shape()
+            if shape and shape.dense_size == size:
+                return
+            raise CollectionMismatchError(
+                f"the collection {self.name!r} has lexical vectors alone and cannot gain dense"
+                f" ones ({reason}); name a new one in QDRANT_COLLECTION and index again"
+            )
+
+    async def drop(self) -> None:
+        """Delete the collection with everything in it."""
+        await self._connection.send("DELETE", self._path)
+
+    async def read_note(self) -> dict[str, Any] | None:
+        """Return what `write_note` kept."""
+        found = await self._connection.send(
+            "POST", f"{self._path}/points", {"ids": [NOTE_ID], "with_payload": True}
+        )
+        return (found[0].get("payload") or {}) if found else None
+
+    async def write_note(self, note: dict[str, Any]) -> None:
+        """Keep what holds for the whole collection."""
+        await self.upsert([{"id": NOTE_ID, "vector": {}, "payload": note}])
+
+    async def upsert(self, points: Sequence[dict[str, Any]]) -> None:
+        """Write points whole."""
+        await self._write("PUT", "/points", {"points": list(points)})
+
+    async def update_vectors(self, points: Sequence[dict[str, Any]]) -> None:
+        """Replace the named vectors of points, and leave the rest of them."""
+        await self._write("PUT", "/points/vectors", {"points": list(points)})
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Delete points."""
+        await self._write("POST", "/points/delete", {"points": list(ids)})
+
+    async def settle(self) -> None:
+        """Have what was written optimized and put on disk."""
+        await self._connection.send("PATCH", self._path, {"optimizers_config": {}})
+
+    async def _write(self, method: str, path: str, body: dict[str, Any]) -> None:
+        # Waited for: what was reported as indexed must be found by the next search.
+        if await self._connection.send(method, f"{self._path}{path}?wait=true", body) is None:
+            raise CollectionError(f"the collection {self.name!r} was deleted meanwhile")
+
+    async def scroll(self, fields: Sequence[str]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield the id of every passage, with these fields of its payload."""
+        following: str | int | None = None
+        while True:
+            body: dict[str, Any] = {"limit": _SCROLL, "with_payload": list(fields)}
+            if following is not None:
+                body["offset"] = following
+            page = await self._connection.send("POST", f"{self._path}/points/scroll", body)
+            for point in page["points"] if page else ():
+                if point["id"] != NOTE_ID:
+                    yield str(point["id"]), point.get("payload") or {}
+            following = page["next_page_offset"] if page else None
+            if following is None:
+                return
+
+    async def count(self) -> int:
+        """Count the passages."""
+        body = {"exact": True, "filter": {"must_not": [{"has_id": [NOTE_ID]}]}}
+        found = await self._connection.send("POST", f"{self._path}/points/count", body)
+        return int(found["count"]) if found else 0
+
+    async def query(self, queries: Sequence[Query]) -> list[list[Found]]:
+        """Send queries together; every answer is empty where there is no collection."""
+        searches = [
+            {
+                "query": asdict(query.vector)
+                if isinstance(query.vector, SparseVector)
+                else query.vector,
+                "using": LEXICAL if isinstance(query.vector, SparseVector) else DENSE,
+                "limit": query.limit,
+                "with_payload": query.with_payload,
+                "with_vector": [LEXICAL] if query.with_lexical else False,
+            }
+            for query in queries
+        ]
+        answers = await self._connection.send(
+            "POST", f"{self._path}/points/query/batch", {"searches": searches}
+        )
+        if answers is None:
+            return [[] for _ in queries]
+        return [[_found(point) for point in answer["points"]] for answer in answers]
+
+
+def _dense(size: int) -> dict[str, Any]:
+    return {"size": size, "distance": "Cosine"}
+
+
+def _found(point: dict[str, Any]) -> Found:
+    lexical = (point.get("vector") or {}).get(LEXICAL)
+    return Found(
+        str(point["id"]),
+        float(point["score"]),
+        point.get("payload") or {},
+        SparseVector(lexical["indices"], lexical["values"]) if lexical else None,
+    )

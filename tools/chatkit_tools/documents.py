@@ -1,0 +1,185 @@
+"""Reads a folder of Markdown or MDX as Docusaurus would, page by page."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from chatkit_tools.links import resolve_links
+from chatkit_tools.pieces import Piece, split_pieces
+
+_FRONT_MATTER = re.compile(
+    r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
+)
+_NUMBER_PREFIX = re.compile(r"^\d+\s*[-_.]+\s*(?P<rest>[^-_.\s].*)$")
+# "2021-11-release" and "7.0-notes" start with a date and a version, not with a place in an order.
+_DATE_OR_VERSION = re.compile(
+    r"^(?:(?:\d{2}|\d{4})[-_.]\d{2}(?:[-_.](?:\d{2}|\d{4}))?|\d+[-_.]\d+)"
+)
+_SUFFIXES = frozenset({".md", ".mdx"})
+_LEFT_OUT = frozenset({"node_modules", "__tests__"})
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One page of the docs; `path` is relative to the folder, with forward slashes.
+
+    `hash` stands for all that is searched and shown of the page.
+    """
+
+    path: str
+    url: str
+    title: str
+    pieces: tuple[Piece, ...]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableDocument:
+    """A file that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    path: str
+    url: str
+    front_matter: dict[str, Any]
+    body: str
+
+
+class _UnreadableError(Exception):
+    pass
+
+
+def read_documents(
+    folder: Path, base_url: str = "/", *, trailing_slash: bool = False
+) -> Iterator[Document | UnreadableDocument]:
+    """Yield every page below `folder` in the order of its path.
+
+    Partials (`_name.mdx`, `_folder/`), drafts and unlisted pages are left out. `base_url` is where
+    the folder is served, a path or a whole address; `trailing_slash` says that the site ends
+    every page's address with a slash, as Docusaurus' option of that name does.
+    """
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder")
+    sources: list[_Source | UnreadableDocument] = []
+    for path in list_documents(folder):
+        try:
+            front_matter, body = _read_source(folder / path)
+        except _UnreadableError as exc:
+            sources.append(UnreadableDocument(path, str(exc)))
+            continue
+        if front_matter.get("draft") is True or front_matter.get("unlisted") is True:
+            continue
+        url = page_url(path, front_matter, base_url, trailing_slash=trailing_slash)
+        sources.append(_Source(path, url, front_matter, body))
+    # Links between files are resolved, so every address is known before the first page is made.
+    urls = {source.path: source.url for source in sources if isinstance(source, _Source)}
+    for source in sources:
+        yield _make_document(source, urls) if isinstance(source, _Source) else source
+
+
+def list_documents(folder: Path) -> list[str]:
+    """List the paths of the files that are pages."""
+    found: list[str] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] not in "_." and name not in _LEFT_OUT]
+        relative = Path(place).relative_to(folder)
+        found += [
+            (relative / name).as_posix()
+            for name in files
+            if name[0] not in "_." and Path(name).suffix.lower() in _SUFFIXES
+        ]
+    return sorted(found)
+
+
+def page_url(
+    path: str, front_matter: dict[str, Any], base_url: str, *, trailing_slash: bool = False
+) -> str:
+    """Return the address that Docusaurus gives to the page made from `path`."""
+    parts = [_strip_number(part) for part in PurePosixPath(path).with_suffix("").parts]
+    *folders, name = parts
+    slug = front_matter.get("slug")
+    is_index = name.lower() in {"index", "readme", *(part.lower() for part in folders[-1:])}
+    if slug is None and is_index:
+        place = "/" + "".join(f"{part}/" for part in folders)
+    else:
+        last = str(slug if slug is not None else front_matter.get("id") or name)
+        joined = last if last.startswith("/") else "/".join(["", *folders, last])
+        place = normpath("/" + joined.lstrip("/"))
+        if joined.endswith("/") and place != "/":
+            place += "/"
+    if trailing_slash and not place.endswith("/"):
+        place += "/"
+    return base_url.rstrip("/") + quote(place, safe="/%:@!$&'()*+,;=~")
+
+
+def _strip_number(part: str) -> str:
+    found = _NUMBER_PREFIX.match(part)
+    return found["rest"] if found and not _DATE_OR_VERSION.match(part) else part
+
+
+def _read_source(file: Path) -> tuple[dict[str, Any], str]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as exc:
+        raise _UnreadableError(exc.strerror or str(exc)) from exc
+    except UnicodeDecodeError as exc:
+        raise _UnreadableError(f"is not UTF-8 at byte {exc.start}") from exc
+    front_matter, body = _split_front_matter(text)
+    return front_matter, body.replace("\r\n", "\n")
+
+
+def _make_document(source: _Source, urls: Mapping[str, str]) -> Document:
+    page = split_pieces(source.body)
+    pieces = tuple(
+        replace(piece, text=resolve_links(piece.text, path=source.path, url=source.url, urls=urls))
+        for piece in page.pieces
+    )
+    if not pieces and (description := _text(source.front_matter, "description")):
+        pieces = (Piece(anchor=None, headings=(), text=description),)
+    title = (
+        _text(source.front_matter, "title")
+        or page.title
+        or _text(source.front_matter, "sidebar_label")
+        or _strip_number(PurePosixPath(source.path).stem)
+    )
+    shown = [source.url, title, *((piece.anchor, piece.headings, piece.text) for piece in pieces)]
+    digest = hashlib.sha256(json.dumps(shown).encode())
+    return Document(source.path, source.url, title, pieces, digest.hexdigest()[:32])
+
+
+def _split_front_matter(text: str) -> tuple[dict[str, Any], str]:
+    found = _FRONT_MATTER.match(text)
+    if not found:
+        return {}, text
+    try:
+        data = yaml.load(found["yaml"], Loader=_Loader)  # noqa: S506 - the safe loader, compiled
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        problem = getattr(exc, "problem", None) or "is not YAML"
+        # Lines are counted in the file, whose first one is the opening mark.
+        where = f", line {mark.line + 2}" if mark else ""
+        raise _UnreadableError(f"front matter{where}: {problem}") from exc
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise _UnreadableError("front matter is no list of `name: value`")
+    return data, text[found.end() :]
+
+
+def _text(front_matter: dict[str, Any], name: str) -> str:
+    value = front_matter.get(name)
+    return "" if value is None else str(value).strip()

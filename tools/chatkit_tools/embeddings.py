@@ -1,0 +1,103 @@
+"""Turns texts into dense vectors, through any service with OpenAI's `/v1/embeddings`."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+_BATCH = 128
+_AT_ONCE = 4
+# Below the 8,192 tokens that such models take, even for code.
+_MAX_CHARS = 16_000
+
+
+class Embeddings(Protocol):
+    """What `Passages` asks of a source of dense vectors."""
+
+    @property
+    def model(self) -> str:
+        """Names the model; passages are embedded again when it changes."""
+
+    @property
+    def size(self) -> int | None:
+        """Length of the vectors, None while it is not known."""
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector for each text, in their order."""
+
+
+class OpenAIEmbeddings:
+    """Vectors from OpenAI or a compatible server; close it, or use it in `async with`."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        size: int | None = None,
+    ) -> None:
+        """`size` asks the service for shorter vectors than the model's own."""
+        # Imported here, since the package costs more time than everything else together.
+        from openai import AsyncOpenAI
+
+        # Local servers want no key, the client insists on one. Without a base URL it reads both
+        # from its usual environment variables.
+        key = api_key or ("none" if base_url else None)
+        self._client = AsyncOpenAI(base_url=base_url, api_key=key, timeout=60.0)
+        self._model = model
+        self._wanted = size
+        self._size = size
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+
+    @property
+    def model(self) -> str:
+        """The model's name, with the length where one was asked for."""
+        return f"{self._model}:{self._wanted}" if self._wanted else self._model
+
+    @property
+    def size(self) -> int | None:
+        """Length of the vectors, known after the first call."""
+        return self._size
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector for each text; long lists go in several requests."""
+        batches = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._embed_batch(batch)) for batch in batches]
+        except ExceptionGroup as failed:
+            # The first failure cancelled the rest, and callers know the service's own errors.
+            raise failed.exceptions[0] from None
+        return [vector for task in tasks for vector in task.result()]
+
+    async def _embed_batch(self, texts: Sequence[str]) -> list[list[float]]:
+        # An empty text is refused by some services.
+        wanted = [text[:_MAX_CHARS] or " " for text in texts]
+        async with self._gate:
+            # Asked for as floats: compatible servers rarely know the packed format.
+            if self._wanted:
+                answer = await self._client.embeddings.create(
+                    model=self._model,
+                    input=wanted,
+                    encoding_format="float",
+                    dimensions=self._wanted,
+                )
+            else:
+                answer = await self._client.embeddings.create(
+                    model=self._model, input=wanted, encoding_format="float"
+                )
+        vectors = [entry.embedding for entry in sorted(answer.data, key=lambda entry: entry.index)]
+        if len(vectors) != len(wanted):
+            raise ValueError(f"{self._model} gave {len(vectors)} vectors for {len(wanted)} texts")
+        self._size = len(vectors[0])
+        return vectors
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
