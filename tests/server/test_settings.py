@@ -1,0 +1,110 @@
+"""A wrong setting names itself, its value unless secret, and the fix."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chatkit_server.settings import Settings, SettingsError, read_settings, variable
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, field in Settings.model_fields.items():
+        monkeypatch.delenv(variable(name, field), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "80000", "PORT is '80000'"),
+        ("CHATKIT_MODEL_API", "rest", "'responses' or 'chat'"),
+        ("CHATKIT_ALLOWED_ORIGINS", "docs.acme.io", "write it like https://docs.acme.io"),
+        ("CHATKIT_TOOLS", "my tools", "package.module:attribute"),
+        ("QDRANT_URL", "localhost:6333", "http:// or https://"),
+        ("CHATKIT_LANGUAGE", "klingon", "CHATKIT_LANGUAGE is 'klingon'"),
+        ("OPENAI_BASE_URL", "http://localhost:11434/v1", "CHATKIT_MODEL is not set"),
+        ("CHATKIT_EMBEDDING_MODEL", "minilm", "needs OPENAI_API_KEY or OPENAI_BASE_URL"),
+    ],
+)
+def test_a_wrong_setting_names_itself_and_the_fix(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://ada:hunter2@db/docs"),
+        ("CHATKIT_JWT_SECRET", "hunter2"),
+    ],
+)
+def test_a_wrong_secret_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError) as raised:
+        read_settings()
+
+    assert name in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_an_error_does_not_print_the_other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hunter2")
+    monkeypatch.setenv("CHATKIT_JWT_SECRET", "x" * 32)
+
+    with pytest.raises(SettingsError) as raised:
+        read_settings()
+
+    assert str(raised.value).startswith("CHATKIT_JWT_ISSUER is not set")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATKIT_ALLOWED_ORIGINS", "https://docs.acme.io, http://localhost:3000")
+
+    assert read_settings().allowed_origins == ("https://docs.acme.io", "http://localhost:3000")
+
+
+def test_the_env_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CHATKIT_SITE_NAME=Acme\nPORT=9000\n")
+
+    settings = read_settings()
+
+    assert (settings.site_name, settings.port) == ("Acme", 9000)
+
+
+def test_a_model_is_on_with_a_key_or_a_server_of_ones_own() -> None:
+    assert not read_settings().model_on
+    assert not read_settings({"openai_api_key": "sk-1"}).chat_completions
+    own = read_settings({"openai_base_url": "http://localhost:11434/v1", "model": "qwen3"})
+    assert own.model_on
+    assert own.chat_completions
+
+
+def test_visitors_are_welcome_unless_tokens_are_configured() -> None:
+    token = {"jwt_secret": "x" * 32, "jwt_issuer": "https://id.example"}
+
+    assert read_settings().anonymous
+    assert not read_settings(token).anonymous
+    assert read_settings({**token, "allow_anonymous": True}).anonymous
+
+
+def test_every_setting_is_in_the_example_and_in_the_docs() -> None:
+    variables = {variable(name, field) for name, field in Settings.model_fields.items()}
+    example = (ROOT / ".env.example").read_text()
+    page = (ROOT / "web/site/docs/configuration.md").read_text()
+
+    assert set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", example, re.MULTILINE)) == variables
+    assert {
+        name for name in re.findall(r"`([A-Z][A-Z_]+)`", page) if name in variables
+    } == variables
