@@ -30,10 +30,11 @@ if (ExecutionEnvironment.canUseDOM) {
     // A second click while the chat is loading would close what the first one opens.
     if (bubble.ariaBusy) return;
     bubble.ariaBusy = "true";
+    bubble.title = "";
     import("./panel")
       .then(({ toggle }) => toggle(bubble, options))
       .catch((error: unknown) => {
-        bubble.title = "The chat could not be loaded. Click to try again.";
+        bubble.title = "The chat could not be loaded. Try again.";
         console.error(error);
       })
       .finally(() => {

@@ -86,7 +86,10 @@ class Panel {
     if (!this.shown) return;
     const chat = this.#host.querySelector<OpenAIChatKit>("openai-chatkit");
     // A touch screen would answer with its keyboard, over half of the chat.
-    if (chat && matchMedia("(pointer: fine)").matches) void chat.focusComposer();
-    else this.#host.focus();
+    if (chat && matchMedia("(pointer: fine)").matches) {
+      chat.focusComposer().catch(console.error);
+    } else {
+      this.#host.focus();
+    }
   }
 }
