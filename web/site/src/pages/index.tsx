@@ -70,12 +70,15 @@ export default function Home(): ReactNode {
               >
                 Get started
               </Link>
-              <Link className="button button--secondary button--lg" to="/docs/how-a-turn-works">
+              <Link
+                className={clsx("button button--secondary button--lg", styles.secondary)}
+                to="/docs/how-a-turn-works"
+              >
                 How it works
               </Link>
             </div>
             <p className={styles.hint}>
-              Or try it here: the bubble in the corner answers from these pages.
+              Or ask it right here: the bubble in the corner answers from these pages.
             </p>
           </div>
           <Sample />
