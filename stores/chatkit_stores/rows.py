@@ -78,6 +78,10 @@ def changed_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {column: value for column, value in _column_values(thread).items() if column in fields}
 
 
+def default_title_value(title: str | None) -> dict[str, Any]:
+    return {"default_title": _json(title)}
+
+
 def read_thread(row: Row) -> ThreadMetadata:
     """The columns are those that every statement about threads returns."""
     thread_id, created_at, title, status, reason, domains, metadata = row

@@ -28,13 +28,14 @@ def update_thread(columns: Iterable[str]) -> Composed:
     """).format(assignments=_assignments(columns), thread=_THREAD)
 
 
-def finish_turn(columns: Iterable[str]) -> Composed:
+def finish_turn(columns: Iterable[str], *, default_title: bool) -> Composed:
     # The turn stays on the thread after its lease, so that finishing twice works.
+    title = SQL(", title = coalesce(title, %(default_title)s::json)" if default_title else "")
     return SQL("""
-        update chatkit.threads set lease_until = null{assignments}
+        update chatkit.threads set lease_until = null{title}{assignments}
         where id = %(thread)s and user_id = %(user)s and not deleted and turn_id = %(turn)s
         returning {thread}
-    """).format(assignments=_assignments(columns), thread=_THREAD)
+    """).format(title=title, assignments=_assignments(columns), thread=_THREAD)
 
 
 def _assignments(columns: Iterable[str]) -> Composed:
@@ -71,7 +72,7 @@ LOAD_THREAD: Final = SQL("""
 
 # The place of a deleted thread counts.
 THREAD_EXISTED: Final = SQL("""
-    select from chatkit.threads where id = %(after)s and user_id = %(user)s
+    select id from chatkit.threads where id = %(after)s and user_id = %(user)s
 """)
 
 THREADS_PAGE: Final = _pages(

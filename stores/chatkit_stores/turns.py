@@ -12,6 +12,7 @@ from chatkit_stores.database import Database, Statement
 from chatkit_stores.rows import (
     StoreContext,
     changed_values,
+    default_title_value,
     item_values,
     keys,
     read_item,
@@ -91,9 +92,12 @@ class Turns:
         *,
         items: Sequence[ThreadItem] = (),
         changes: Mapping[str, Any] = {},
+        default_title: str | None = None,
         context: StoreContext,
     ) -> ThreadMetadata | None:
         """Store the items and the thread's changed fields and let the thread go, in one round trip.
+
+        `default_title` is for a thread that has none by now: a rename during the turn stays.
 
         All or nothing: None, and nothing written, when a later turn has taken the thread or it
         is gone. An item that was deleted meanwhile stays deleted.
@@ -103,7 +107,10 @@ class Turns:
         flight = await self._database.fly(
             (statements.HOLD, values),
             *((statements.PUT_ANSWER, values | item_values(thread_id, item)) for item in items),
-            (statements.finish_turn(columns), values | columns),
+            (
+                statements.finish_turn(columns, default_title="title" not in columns),
+                values | columns | default_title_value(default_title),
+            ),
         )
         finished = flight.rows[-1]
         return read_thread(finished[0]) if finished else None

@@ -1,0 +1,82 @@
+"""Runs every test of the store twice: directly, and through a pooler in transaction mode."""
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.fixtures.postgres import DatabaseServer
+
+PGBOUNCER = "/usr/sbin/pgbouncer"
+
+
+@pytest.fixture(scope="session")
+def pooler(database_server: DatabaseServer) -> Iterator[DatabaseServer]:
+    """PgBouncer before the test server."""
+    if not Path(PGBOUNCER).exists():
+        pytest.fail(f"{PGBOUNCER} is missing: apt-get install pgbouncer")
+    socket_dir = Path(parse_qs(urlsplit(database_server.dsn).query)["host"][0])
+    folder = Path(tempfile.mkdtemp(prefix="chatkit-pooler-"))
+    # Only the user as whom PostgreSQL runs reaches its socket, and PgBouncer refuses root.
+    owner = socket_dir.stat()
+    account = pwd.getpwuid(owner.st_uid)
+    os.chown(folder, account.pw_uid, account.pw_gid)
+    config = folder / "pgbouncer.ini"
+    config.write_text(
+        f"""
+        [databases]
+        * = host={socket_dir} port=5432 user=postgres
+        [pgbouncer]
+        pool_mode = transaction
+        auth_type = any
+        listen_addr =
+        listen_port = 6432
+        unix_socket_dir = {folder}
+        logfile = {folder}/log
+        default_pool_size = 5
+        server_round_robin = 1
+        ignore_startup_parameters = extra_float_digits
+        """.replace("        ", "")
+    )
+    process = subprocess.Popen(
+        [PGBOUNCER, str(config)],
+        stderr=subprocess.PIPE,
+        text=True,
+        **({"user": account.pw_uid, "group": account.pw_gid} if os.geteuid() == 0 else {}),
+    )
+    try:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if re.search(r"process up", line):
+                break
+        else:
+            pytest.fail("PgBouncer did not start: " + "".join(said))
+        yield DatabaseServer(f"postgresql://postgres@/postgres?host={folder}&port=6432")
+    finally:
+        process.terminate()
+        process.wait()
+        process.stderr.close() if process.stderr else None
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def direct_url(database_server: DatabaseServer) -> Iterator[str]:
+    with database_server.fresh_database("migrated") as name:
+        yield database_server.database(name)
+
+
+@pytest.fixture(params=["direct", "pooled"])
+def database_url(request: pytest.FixtureRequest, direct_url: str) -> str:
+    if request.param == "direct":
+        return direct_url
+    server: DatabaseServer = request.getfixturevalue("pooler")
+    return server.database(urlsplit(direct_url).path.removeprefix("/"))

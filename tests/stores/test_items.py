@@ -1,0 +1,250 @@
+"""Items: every kind comes back, in the order of a sequence, whatever was deleted meanwhile."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from chatkit.store import NotFoundError
+from chatkit.types import ThreadItem
+
+from chatkit_stores import IdTakenError, PostgresStore
+from tests.fixtures.postgres import ADA, rows
+from tests.stores.items import (
+    NOON,
+    ODD_TEXTS,
+    answer,
+    file_attachment,
+    image_attachment,
+    items_of_every_kind,
+    question,
+    thread,
+)
+
+
+@pytest.fixture(autouse=True)
+async def _thread(store: PostgresStore) -> None:
+    await store.save_thread(thread(), ADA)
+
+
+async def test_every_kind_of_item_comes_back_as_it_was_added(store: PostgresStore) -> None:
+    for text in ODD_TEXTS:
+        added = list(items_of_every_kind(text))
+        for item in added:
+            await store.add_thread_item("thr_1", item, ADA)
+
+        page = await store.load_thread_items("thr_1", None, 100, "asc", ADA)
+
+        assert page.data == added
+        assert [type(item) for item in page.data] == [type(item) for item in added]
+        for item in added:
+            assert await store.load_item("thr_1", item.id, ADA) == item
+
+
+def test_the_samples_miss_no_kind_of_item() -> None:
+    kinds = {item.type for item in items_of_every_kind("")}
+
+    assert kinds == {kind.model_fields["type"].default for kind in ThreadItem.__origin__.__args__}
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_items_of_one_instant_keep_their_order_over_pages(
+    store: PostgresStore, order: str
+) -> None:
+    names = await _add(store, 23)
+
+    assert await _listed(store, order) == (names if order == "asc" else names[::-1])
+
+
+async def test_a_clock_that_goes_backwards_changes_no_order(store: PostgresStore) -> None:
+    for number in range(5):
+        earlier = NOON - timedelta(hours=number)
+        item = answer(f"msg_{number}").model_copy(update={"created_at": earlier})
+        await store.add_thread_item("thr_1", item, ADA)
+
+    assert await _listed(store, "asc") == [f"msg_{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_a_page_starts_after_an_item_that_was_deleted(
+    store: PostgresStore, order: str
+) -> None:
+    names = await _add(store, 11)
+    first = await store.load_thread_items("thr_1", None, 4, order, ADA)
+    assert first.after == first.data[-1].id
+    for item in first.data[-2:]:
+        await store.delete_thread_item("thr_1", item.id, ADA)
+
+    rest = await store.load_thread_items("thr_1", first.after, 50, order, ADA)
+
+    expected = names if order == "asc" else names[::-1]
+    assert [item.id for item in first.data + rest.data] == expected
+    assert (rest.has_more, rest.after) == (False, None)
+
+
+async def test_a_page_may_start_after_everything(store: PostgresStore) -> None:
+    names = await _add(store, 3)
+
+    for order, last in (("asc", names[-1]), ("desc", names[0])):
+        page = await store.load_thread_items("thr_1", last, 5, order, ADA)
+        assert (page.data, page.has_more, page.after) == ([], False, None)
+
+
+async def test_a_cursor_of_another_thread_is_not_found(store: PostgresStore) -> None:
+    await store.save_thread(thread("thr_2"), ADA)
+    await store.add_thread_item("thr_2", answer("msg_2", thread_id="thr_2"), ADA)
+
+    for after in ("msg_2", "msg_none", "\0", "\ud800"):
+        with pytest.raises(NotFoundError, match="not found"):
+            await store.load_thread_items("thr_1", after, 5, "asc", ADA)
+
+
+async def test_adding_twice_replaces_the_item_in_its_place(store: PostgresStore) -> None:
+    names = await _add(store, 3)
+
+    await store.add_thread_item("thr_1", answer(names[0], "Better."), ADA)
+    await store.save_item("thr_1", answer(names[1], "Best."), ADA)
+
+    page = await store.load_thread_items("thr_1", None, 5, "asc", ADA)
+    assert [item.id for item in page.data] == names
+    assert page.data[:2] == [answer(names[0], "Better."), answer(names[1], "Best.")]
+
+
+async def test_the_same_item_added_at_once_is_one_item(store: PostgresStore) -> None:
+    async with asyncio.TaskGroup() as group:
+        for number in range(8):
+            group.create_task(store.add_thread_item("thr_1", answer("msg_1", f"{number}"), ADA))
+
+    assert await _listed(store, "asc") == ["msg_1"]
+
+
+async def test_an_id_of_another_thread_is_never_overwritten(store: PostgresStore) -> None:
+    await store.save_thread(thread("thr_2"), ADA)
+    kept = answer("__fake_id__", "First.")
+    await store.add_thread_item("thr_1", kept, ADA)
+    intruder = answer("__fake_id__", "Second.", thread_id="thr_2")
+
+    with pytest.raises(IdTakenError):
+        await store.add_thread_item("thr_2", intruder, ADA)
+    with pytest.raises(IdTakenError):
+        await store.save_item("thr_2", intruder, ADA)
+
+    assert await store.load_item("thr_1", "__fake_id__", ADA) == kept
+    assert (await store.load_thread_items("thr_2", None, 5, "asc", ADA)).data == []
+
+
+async def test_an_item_belongs_to_the_thread_that_it_was_added_to(store: PostgresStore) -> None:
+    await store.add_thread_item("thr_1", answer("msg_1", thread_id="thr_other"), ADA)
+
+    assert (await store.load_item("thr_1", "msg_1", ADA)).thread_id == "thr_1"
+
+
+async def test_an_item_is_found_through_its_own_thread_only(store: PostgresStore) -> None:
+    await store.save_thread(thread("thr_2"), ADA)
+    await store.add_thread_item("thr_1", answer("msg_1"), ADA)
+
+    with pytest.raises(NotFoundError, match="msg_1"):
+        await store.load_item("thr_2", "msg_1", ADA)
+    with pytest.raises(NotFoundError, match="msg_1"):
+        await store.delete_thread_item("thr_2", "msg_1", ADA)
+    assert await store.load_item("thr_1", "msg_1", ADA) == answer("msg_1")
+
+
+async def test_a_deleted_item_stays_deleted(store: PostgresStore) -> None:
+    await store.add_thread_item("thr_1", answer("msg_1"), ADA)
+    await store.delete_thread_item("thr_1", "msg_1", ADA)
+
+    for attempt in (
+        store.load_item("thr_1", "msg_1", ADA),
+        store.add_thread_item("thr_1", answer("msg_1"), ADA),
+        store.save_item("thr_1", answer("msg_1"), ADA),
+        store.delete_thread_item("thr_1", "msg_1", ADA),
+    ):
+        with pytest.raises(NotFoundError, match="msg_1"):
+            await attempt
+    assert await _listed(store, "asc") == []
+
+
+async def test_no_item_survives_a_thread_that_is_deleted_beside_it(
+    store: PostgresStore, direct_url: str
+) -> None:
+    for number in range(12):
+        name = f"thr_race_{number}"
+        await store.save_thread(thread(name), ADA)
+        added, deleted = await asyncio.gather(
+            store.add_thread_item(name, answer(f"msg_{name}", thread_id=name), ADA),
+            store.delete_thread(name, ADA),
+            return_exceptions=True,
+        )
+        assert deleted is None
+        assert added is None or isinstance(added, NotFoundError)
+
+    assert await rows(direct_url, "select id from chatkit.items") == []
+
+
+async def test_the_last_verdict_on_an_item_counts(store: PostgresStore, direct_url: str) -> None:
+    names = await _add(store, 2)
+
+    await store.add_feedback("thr_1", [*names, names[0]], "positive", context=ADA)
+    await store.add_feedback("thr_1", names[:1], "negative", context=ADA)
+
+    assert await rows(
+        direct_url, "select user_id, item_id, kind from chatkit.feedback order by item_id"
+    ) == [("ada", "msg_00", "negative"), ("ada", "msg_01", "positive")]
+
+
+@pytest.mark.parametrize("unseen", ["msg_none", "hidden", "shcx", "deleted", "elsewhere", "\0"])
+async def test_feedback_on_what_cannot_be_seen_is_refused_as_a_whole(
+    store: PostgresStore, direct_url: str, unseen: str
+) -> None:
+    await store.save_thread(thread("thr_2"), ADA)
+    await store.add_thread_item("thr_2", answer("elsewhere", thread_id="thr_2"), ADA)
+    for item in [*items_of_every_kind(""), answer("deleted"), question("seen")]:
+        await store.add_thread_item("thr_1", item, ADA)
+    await store.delete_thread_item("thr_1", "deleted", ADA)
+
+    with pytest.raises(NotFoundError, match="not found"):
+        await store.add_feedback("thr_1", ["seen", unseen], "positive", context=ADA)
+
+    assert await rows(direct_url, "select * from chatkit.feedback") == []
+
+
+async def test_feedback_on_nothing_still_needs_the_thread(store: PostgresStore) -> None:
+    await store.add_feedback("thr_1", [], "positive", context=ADA)
+
+    with pytest.raises(NotFoundError, match="thr_none"):
+        await store.add_feedback("thr_none", [], "positive", context=ADA)
+
+
+async def test_attachments_come_back_until_they_are_deleted(store: PostgresStore) -> None:
+    for text in ODD_TEXTS:
+        for attachment in (file_attachment(text), image_attachment(text)):
+            await store.save_attachment(attachment, ADA)
+            assert await store.load_attachment(attachment.id, ADA) == attachment
+    moved = file_attachment().model_copy(update={"thread_id": "thr_1"})
+    await store.save_attachment(moved, ADA)
+    assert await store.load_attachment("atc_file", ADA) == moved
+
+    await store.delete_attachment("atc_file", ADA)
+
+    with pytest.raises(NotFoundError, match="atc_file"):
+        await store.load_attachment("atc_file", ADA)
+    with pytest.raises(NotFoundError, match="atc_file"):
+        await store.delete_attachment("atc_file", ADA)
+
+
+async def _add(store: PostgresStore, count: int) -> list[str]:
+    names = [f"msg_{number:02}" for number in range(count)]
+    for name in names:
+        await store.add_thread_item("thr_1", answer(name), ADA)
+    return names
+
+
+async def _listed(store: PostgresStore, order: str) -> list[str]:
+    found: list[str] = []
+    after = None
+    while True:
+        page = await store.load_thread_items("thr_1", after, 4, order, ADA)
+        found += [item.id for item in page.data]
+        after = page.after
+        if not page.has_more:
+            return found

@@ -1,0 +1,110 @@
+"""Two users, every method: what is Ada's does not exist for Bob."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from chatkit.store import NotFoundError
+
+from chatkit_stores import IdTakenError, PostgresStore
+from tests.fixtures.postgres import ADA, BOB, rows
+from tests.stores.items import answer, file_attachment, question, thread
+
+Call = Callable[[PostgresStore], Awaitable[object]]
+
+BOBS_CALLS: dict[str, Call] = {
+    "load_thread": lambda store: store.load_thread("thr_1", BOB),
+    "save_thread": lambda store: store.save_thread(thread(title="Bob's"), BOB),
+    "update_thread": lambda store: store.update_thread("thr_1", {"title": "Bob's"}, context=BOB),
+    "load_thread_items": lambda store: store.load_thread_items("thr_1", None, 5, "asc", BOB),
+    "load_threads": lambda store: store.load_threads(5, "thr_1", "desc", BOB),
+    "add_thread_item": lambda store: store.add_thread_item("thr_1", answer("msg_bob"), BOB),
+    "save_item": lambda store: store.save_item("thr_1", answer("msg_1", "Bob's"), BOB),
+    "load_item": lambda store: store.load_item("thr_1", "msg_1", BOB),
+    "delete_thread": lambda store: store.delete_thread("thr_1", BOB),
+    "delete_thread_item": lambda store: store.delete_thread_item("thr_1", "msg_1", BOB),
+    "add_feedback": lambda store: store.add_feedback("thr_1", ["msg_1"], "negative", context=BOB),
+    "save_attachment": lambda store: store.save_attachment(file_attachment("Bob's"), BOB),
+    "load_attachment": lambda store: store.load_attachment("atc_file", BOB),
+    "delete_attachment": lambda store: store.delete_attachment("atc_file", BOB),
+    "begin_turn": lambda store: store.begin_turn(
+        "turn_bob", "thr_1", question("msg_bob"), context=BOB
+    ),
+    "begin_turn anew": lambda store: store.begin_turn(
+        "turn_bob", thread(title="Bob's"), question("msg_bob"), context=BOB
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+async def _ada(store: PostgresStore) -> None:
+    await store.save_thread(thread(title="Ada's"), ADA)
+    await store.add_thread_item("thr_1", answer("msg_1", "Ada's"), ADA)
+    await store.save_attachment(file_attachment("Ada's"), ADA)
+
+
+async def test_nothing_of_somebody_elses_is_found_or_changed(
+    store: PostgresStore, direct_url: str
+) -> None:
+    before = await _everything(direct_url)
+
+    for name, call in BOBS_CALLS.items():
+        with pytest.raises(NotFoundError, match=r"thr_1|msg_1|atc_file"):
+            await call(store)
+        assert await _everything(direct_url) == before, name
+
+
+async def test_a_turn_of_somebody_elses_is_neither_renewed_nor_finished(
+    store: PostgresStore, direct_url: str
+) -> None:
+    await store.begin_turn("turn", "thr_1", None, context=ADA)
+    before = await _everything(direct_url)
+
+    assert not await store.renew_turn("turn", "thr_1", context=BOB)
+    items = [answer("msg_bob")]
+    assert await store.finish_turn("turn", "thr_1", items=items, context=BOB) is None
+
+    assert await _everything(direct_url) == before
+
+
+async def test_somebody_elses_item_id_is_never_overwritten(
+    store: PostgresStore, direct_url: str
+) -> None:
+    await store.save_thread(thread("thr_bob"), BOB)
+    await store.begin_turn("turn", "thr_bob", None, context=BOB)
+    before = await _everything(direct_url)
+    mine = answer("msg_1", "Bob's", thread_id="thr_bob")
+
+    with pytest.raises(IdTakenError):
+        await store.add_thread_item("thr_bob", mine, BOB)
+    with pytest.raises(IdTakenError):
+        await store.save_item("thr_bob", mine, BOB)
+    with pytest.raises(IdTakenError):
+        await store.finish_turn("turn", "thr_bob", items=[answer("new"), mine], context=BOB)
+    with pytest.raises(IdTakenError):
+        await store.begin_turn("turn", thread("thr_new"), question("msg_1"), context=BOB)
+
+    assert await _everything(direct_url) == before
+
+
+async def test_each_user_lists_own_threads_only(store: PostgresStore) -> None:
+    await store.save_thread(thread("thr_bob"), BOB)
+
+    for user, expected in ((ADA, ["thr_1"]), (BOB, ["thr_bob"])):
+        page = await store.load_threads(5, None, "desc", user)
+        assert [found.id for found in page.data] == expected
+
+
+def test_every_public_method_is_tried_by_both_users() -> None:
+    elsewhere = {"renew_turn", "finish_turn"}
+    without_rows = {"open", "ping", "generate_thread_id", "generate_item_id"}
+    methods = {name for name in dir(PostgresStore) if not name.startswith("_")}
+
+    tried = {name.split()[0] for name in BOBS_CALLS}
+    assert methods == tried | elsewhere | without_rows
+
+
+async def _everything(dsn: str) -> list[list[tuple[object, ...]]]:
+    return [
+        await rows(dsn, f"select t::text from chatkit.{table} t order by id")
+        for table in ("threads", "items", "attachments")
+    ]
