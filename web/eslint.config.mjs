@@ -11,7 +11,7 @@ export default tseslint.config(
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
-      "@typescript-eslint/no-floating-promises": ["error", { ignoreVoid: false }],
+      "@typescript-eslint/no-floating-promises": "error",
       // Numbers in templates are clear enough.
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       // node:test's functions return promises that its runner awaits.

@@ -1,0 +1,378 @@
+/** The custom element: options in, events out, one paint per frame. */
+
+import { Chat, ChatClient, type Message, numberSources } from "@docs-chatkit/core";
+import type {
+  ChatKitEvents,
+  ChatKitOptions,
+  CustomApiConfig,
+  EventHandler,
+  OpenAIChatKit,
+  UserMessageContent,
+} from "@openai/chatkit";
+import { render } from "preact";
+
+import { App } from "./app.js";
+import { parseColor } from "./color.js";
+import { type Draft, EMPTY_DRAFT } from "./composer.js";
+import type { MarkdownRules } from "./markdown.js";
+import { textOf } from "./messages.js";
+import type { DocsChatKitOptions } from "./options.js";
+import { strings } from "./strings.js";
+import css from "./styles.css";
+import { themeProperties } from "./theme.js";
+
+// On a server there are no elements, and importing this must still work.
+const Base =
+  (globalThis as { HTMLElement?: typeof HTMLElement }).HTMLElement ??
+  (Object as unknown as typeof HTMLElement);
+
+/** How long the start waits for a page that listens for `chatkit.ready`. */
+const PATIENCE_MS = 250;
+
+type SendParams = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
+type ComposerParams = Parameters<OpenAIChatKit["setComposerValue"]>[0];
+
+let sheet: CSSStyleSheet | undefined;
+
+export class DocsChatKit extends Base implements OpenAIChatKit {
+  #options: DocsChatKitOptions | null = null;
+  #client: ChatClient | null = null;
+  #draft: Draft = EMPTY_DRAFT;
+  #rules: MarkdownRules | null = null;
+  #theme: Record<string, string> = {};
+  #announcement = "";
+  #listening = false;
+  #booted = false;
+  #patience: ReturnType<typeof setTimeout> | undefined;
+  #frame = 0;
+  #afterPaint: (() => void)[] = [];
+  #markReady!: () => void;
+  readonly #ready = new Promise<void>((resolve) => {
+    this.#markReady = resolve;
+  });
+  readonly #root = this.attachShadow({ mode: "open" });
+  readonly #chat = new Chat({
+    client: () => this.#requireClient(),
+    changed: () => {
+      this.#paint();
+    },
+    emit: (name, detail) => {
+      this.#announce(name);
+      this.#dispatch(`chatkit.${name}`, detail);
+    },
+    giveBack: (message) => {
+      this.#giveBack(message);
+    },
+    runTool: (call) => this.#options?.onClientTool?.(call) ?? {},
+  });
+
+  constructor() {
+    super();
+    if (!sheet) {
+      sheet = new CSSStyleSheet();
+      sheet.replaceSync(css);
+    }
+    // Not a <style>: a page's content security policy may forbid those.
+    this.#root.adoptedStyleSheets = [sheet];
+    for (const type of ["keydown", "keypress", "keyup"]) {
+      this.#root.addEventListener(type, keepShortcutsIn);
+    }
+  }
+
+  connectedCallback(): void {
+    if (!this.#options) return;
+    this.#applyTheme();
+    this.#paint();
+    this.#scheduleBoot();
+  }
+
+  disconnectedCallback(): void {
+    // An element that is only moved is back by then.
+    queueMicrotask(() => {
+      if (this.isConnected) return;
+      clearTimeout(this.#patience);
+      this.#chat.close();
+    });
+  }
+
+  setOptions(options: ChatKitOptions): void {
+    this.#options = options;
+    this.#rules = null;
+    this.#client = isCustomApi(options.api) ? new ChatClient(options.api) : null;
+    this.setAttribute("aria-label", options.frameTitle ?? strings.chat);
+    this.setAttribute("role", "region");
+    if (!this.isConnected) return;
+    this.#applyTheme();
+    this.#paint();
+    this.#scheduleBoot();
+  }
+
+  async focusComposer(): Promise<void> {
+    await this.#ready;
+    await this.#painted();
+    this.#root.querySelector("textarea")?.focus();
+  }
+
+  async setThreadId(threadId: string | null): Promise<void> {
+    await this.#ready;
+    this.#chat.closeHistory();
+    await this.#chat.open(threadId);
+  }
+
+  async sendUserMessage(params: SendParams): Promise<void> {
+    await this.#ready;
+    this.#chat.closeHistory();
+    await this.#chat.send(messageOf(params), { newThread: params.newThread ?? false });
+  }
+
+  async setComposerValue(params: ComposerParams): Promise<void> {
+    if (params.files?.length || params.attachments?.length) throw new Error(strings.noAttachments);
+    await this.#ready;
+    const { text, content, reply, selectedToolId, selectedModelId } = params;
+    const change: Partial<Draft> = {};
+    if (content) change.text = textOf(content);
+    if (text !== undefined) change.text = text;
+    if (reply !== undefined) change.quote = reply || null;
+    if (selectedModelId !== undefined) change.modelId = selectedModelId;
+    if (selectedToolId !== undefined && selectedToolId !== this.#draft.toolId) {
+      change.toolId = selectedToolId;
+      this.#dispatch("chatkit.tool.change", { toolId: selectedToolId });
+    }
+    this.#changeDraft(change);
+    await this.#painted();
+  }
+
+  async sendCustomAction(
+    action: { type: string; payload?: Record<string, unknown> },
+    itemId?: string,
+  ): Promise<void> {
+    await this.#ready;
+    await this.#chat.customAction(action, itemId);
+  }
+
+  async fetchUpdates(): Promise<void> {
+    await this.#ready;
+    await this.#chat.fetchUpdates();
+  }
+
+  async showHistory(): Promise<void> {
+    await this.#ready;
+    await this.#chat.openHistory();
+  }
+
+  async hideHistory(): Promise<void> {
+    await this.#ready;
+    this.#chat.closeHistory();
+  }
+
+  override addEventListener<K extends keyof ChatKitEvents>(
+    type: K,
+    listener: EventHandler<K>,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    if (listener) super.addEventListener(type, listener, options);
+    if (type !== "chatkit.ready" || this.#listening) return;
+    this.#listening = true;
+    if (this.#patience !== undefined) this.#bootSoon();
+  }
+
+  /** React sets options first and listens later: an event before that would be lost. */
+  #scheduleBoot(): void {
+    if (this.#booted) return;
+    if (this.#listening) this.#bootSoon();
+    else this.#patience ??= setTimeout(() => this.#boot(), PATIENCE_MS);
+  }
+
+  #bootSoon(): void {
+    // The listeners of the other events are added in the same breath.
+    queueMicrotask(() => {
+      this.#boot();
+    });
+  }
+
+  #boot(): void {
+    clearTimeout(this.#patience);
+    if (this.#booted || !this.isConnected || !this.#options) return;
+    this.#booted = true;
+    this.#dispatch("chatkit.ready");
+    if (!this.#client) {
+      this.#dispatch("chatkit.error", { error: new Error(strings.hostedApi) });
+    } else if (this.#options.initialThread) {
+      void this.#chat.open(this.#options.initialThread, { initial: true });
+    }
+    this.#markReady();
+    this.#paint();
+  }
+
+  #requireClient(): ChatClient {
+    if (!this.#client) throw new Error(strings.hostedApi);
+    return this.#client;
+  }
+
+  #paint(): void {
+    if (this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#render();
+      for (const callback of this.#afterPaint.splice(0)) callback();
+    });
+  }
+
+  #painted(): Promise<void> {
+    this.#paint();
+    return new Promise((resolve) => this.#afterPaint.push(resolve));
+  }
+
+  #render(): void {
+    const options = this.#options;
+    if (!options) return;
+    render(
+      <App
+        chat={this.#chat}
+        options={options}
+        draft={this.#draft}
+        rules={this.#currentRules(options)}
+        theme={this.#theme}
+        announcement={this.#announcement}
+        loading={!this.#booted && Boolean(options.initialThread)}
+        onDraft={(change) => {
+          this.#changeDraft(change);
+        }}
+        onSend={() => {
+          this.#sendDraft();
+        }}
+        onPrompt={(prompt) => {
+          const content = typeof prompt === "string" ? { text: prompt } : { content: prompt };
+          this.#run(this.sendUserMessage(content));
+        }}
+        onNew={() => {
+          this.#run(this.setThreadId(null).then(() => this.focusComposer()));
+        }}
+        onHistory={() => {
+          this.#toggleHistory();
+        }}
+        onOpen={(threadId) => {
+          this.#run(this.setThreadId(threadId).then(() => this.focusComposer()));
+        }}
+      />,
+      this.#root,
+    );
+  }
+
+  #currentRules(options: DocsChatKitOptions): MarkdownRules {
+    const imageDomains = this.#chat.state.thread.thread?.allowed_image_domains ?? [];
+    const { highlight } = options;
+    const known = this.#rules;
+    if (!known || String(known.imageDomains) !== String(imageDomains)) {
+      this.#rules = {
+        imageDomains,
+        ...(highlight && { highlight }),
+        onDeeplink: (link) => {
+          this.#dispatch("chatkit.deeplink", link);
+        },
+      };
+    }
+    return this.#rules as MarkdownRules;
+  }
+
+  #applyTheme(): void {
+    const probe = document.createElement("span");
+    this.#root.append(probe);
+    this.#theme = themeProperties(this.#options?.theme, (color) => {
+      probe.style.color = "";
+      probe.style.color = color;
+      return probe.style.color === "" ? null : parseColor(getComputedStyle(probe).color);
+    });
+    probe.remove();
+  }
+
+  #sendDraft(): void {
+    const { text, quote, toolId, modelId } = this.#draft;
+    const message = {
+      text: text.trim(),
+      ...(quote !== null && { reply: quote }),
+      ...(toolId !== null && { toolChoice: { id: toolId } }),
+      ...(modelId !== null && { model: modelId }),
+    };
+    this.#changeDraft({ text: "", quote: null });
+    this.#run(this.sendUserMessage(message));
+  }
+
+  #giveBack({ content, quotedText }: Message): void {
+    if (this.#draft.text === "") {
+      this.#changeDraft({ text: textOf(content), quote: quotedText ?? null });
+    }
+  }
+
+  #changeDraft(change: Partial<Draft>): void {
+    this.#draft = { ...this.#draft, ...change };
+    this.#paint();
+  }
+
+  #toggleHistory(): void {
+    if (!this.#chat.history.state.open) {
+      this.#run(this.showHistory());
+      return;
+    }
+    this.#chat.closeHistory();
+    this.#run(this.focusComposer());
+  }
+
+  #announce(name: string): void {
+    if (name === "response.start") this.#announcement = strings.answering;
+    if (name !== "response.end") return;
+    const last = this.#chat.state.thread.items.findLast((item) => item.type !== "end_of_turn");
+    const parts = last?.type === "assistant_message" ? last.content : [];
+    const sources = numberSources(parts.flatMap((part) => part.annotations));
+    const { stopped, failure } = this.#chat.state;
+    // A failure is an alert of its own.
+    if (failure) this.#announcement = "";
+    else this.#announcement = stopped ? strings.stopped : strings.answered(sources.length);
+    this.#paint();
+  }
+
+  #run(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      const { message } = error as Error;
+      this.#dispatch("chatkit.error", { error: new Error(message, { cause: error }) });
+    });
+  }
+
+  #dispatch(name: string, detail?: unknown): void {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+/** "/" and Ctrl+K are shortcuts of the page's search, which sees only the host as target. */
+function keepShortcutsIn(event: Event): void {
+  const { key, ctrlKey, metaKey } = event as KeyboardEvent;
+  const isText = key.length === 1 && !ctrlKey && !metaKey;
+  if (isText || ((ctrlKey || metaKey) && key.toLowerCase() === "k")) event.stopPropagation();
+}
+
+function isCustomApi(api: ChatKitOptions["api"]): api is CustomApiConfig {
+  return "url" in api;
+}
+
+function messageOf(params: SendParams): Message {
+  const content: UserMessageContent[] =
+    params.content ?? (params.text ? [{ type: "input_text", text: params.text }] : []);
+  if (content.length === 0) throw new Error("A message needs text or content.");
+  return {
+    content,
+    ...(params.reply && { quotedText: params.reply }),
+    ...(params.attachments && { attachments: params.attachments.map(({ id }) => id) }),
+    ...(params.toolChoice && { toolId: params.toolChoice.id }),
+    ...(params.model && { model: params.model }),
+  };
+}

@@ -1,0 +1,48 @@
+/** Which addresses an answer may link to and load. */
+
+const SAFE = new Set(["http:", "https:", "mailto:"]);
+const DEEPLINK = "chatkit-link:";
+
+export interface Deeplink {
+  name: string;
+  data?: Record<string, unknown>;
+}
+
+/** The address as written if it is safe to follow; relative ones are. */
+export function safeHref(href: string): string | null {
+  const url = parse(href);
+  return url && SAFE.has(url.protocol) ? href.trim() : null;
+}
+
+/** Whether a link leads away from the page's own site. */
+export function isExternal(href: string): boolean {
+  return parse(href)?.origin !== location.origin;
+}
+
+export function parseDeeplink(href: string): Deeplink | null {
+  if (!href.startsWith(DEEPLINK)) return null;
+  const [name = "", query = ""] = href.slice(DEEPLINK.length).replace(/^\/+/, "").split("?");
+  const data = Object.fromEntries(new URLSearchParams(query));
+  return Object.keys(data).length > 0 ? { name, data } : { name };
+}
+
+/**
+ * The image's address if it may be loaded: from the page's own host or a host that the thread
+ * allows. An image from anywhere else could carry the chat's content away in its address.
+ */
+export function safeImage(src: string, domains: readonly string[]): string | null {
+  const url = parse(src);
+  if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) return null;
+  const allowed =
+    url.origin === location.origin ||
+    domains.some((domain) => url.hostname === domain || url.hostname.endsWith(`.${domain}`));
+  return allowed ? url.href : null;
+}
+
+function parse(href: string): URL | null {
+  try {
+    return new URL(href, location.href);
+  } catch {
+    return null;
+  }
+}

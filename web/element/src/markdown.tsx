@@ -1,0 +1,296 @@
+/** Shows Markdown as virtual nodes. No HTML string is ever made, so there is nothing to sanitise. */
+
+import { type CitedSource, type Mark } from "@docs-chatkit/core";
+import { Marked, type Token, type Tokens } from "marked";
+import type { ComponentChildren, VNode } from "preact";
+import { useMemo } from "preact/hooks";
+
+import { Citation } from "./citation.js";
+import { Code } from "./code.js";
+import { decodeEntities } from "./entities.js";
+import { type Deeplink, isExternal, parseDeeplink, safeHref, safeImage } from "./links.js";
+import { insertMarks, splitMarks, takeMarks } from "./marks.js";
+import { memo } from "./memo.js";
+import type { Highlight } from "./options.js";
+import { strings } from "./strings.js";
+
+/** What the page and the thread decide; one object for as long as they stay the same. */
+export interface MarkdownRules {
+  imageDomains: readonly string[];
+  highlight?: Highlight;
+  onDeeplink: (link: Deeplink) => void;
+}
+
+interface Context {
+  rules: MarkdownRules;
+  sources: readonly CitedSource[];
+  /** What the outermost heading becomes, so that levels are not skipped. */
+  topDepth: number;
+}
+
+// An instance of its own: the page's settings for marked are not ours.
+const marked = new Marked({ gfm: true });
+const NO_MARKS: readonly Mark[] = [];
+const NO_SOURCES: readonly CitedSource[] = [];
+
+interface MarkdownProps {
+  text: string;
+  marks?: readonly Mark[];
+  sources?: readonly CitedSource[];
+  rules: MarkdownRules;
+}
+
+export function Markdown({
+  text,
+  marks = NO_MARKS,
+  sources = NO_SOURCES,
+  rules,
+}: MarkdownProps): VNode {
+  const tokens = useMemo(() => marked.lexer(insertMarks(text, marks)), [text, marks]);
+  const depths = tokens.filter(isHeading).map((token) => token.depth);
+  const topDepth = depths.length > 0 ? Math.min(...depths) : 1;
+  // Definitions may come after the blocks that use them.
+  const definitions = Object.keys(tokens.links).length;
+  return (
+    <div class="markdown">
+      {tokens.map((token, i) => (
+        <Block
+          key={i}
+          raw={token.raw}
+          token={token}
+          rules={rules}
+          sources={sources}
+          topDepth={topDepth}
+          definitions={definitions}
+        />
+      ))}
+    </div>
+  );
+}
+
+interface BlockProps extends Context {
+  raw: string;
+  token: Token;
+  definitions: number;
+}
+
+const RenderedBlock = memo((props: Omit<BlockProps, "token"> & { lexed: { token: Token } }) =>
+  block(props.lexed.token, props),
+);
+
+/** While an answer streams, only its last block has a new source. */
+function Block({ token, ...props }: BlockProps) {
+  // The lexer makes every token anew; the one of the same source is kept.
+  const lexed = useMemo(() => ({ token }), [props.raw, props.definitions]);
+  return <RenderedBlock {...props} lexed={lexed} />;
+}
+
+function blocks(tokens: readonly Token[] | undefined, context: Context): ComponentChildren[] {
+  return (tokens ?? []).map((token) => block(token, context));
+}
+
+function block(untyped: Token, context: Context): ComponentChildren {
+  const token = untyped as
+    | Tokens.Heading
+    | Tokens.Paragraph
+    | Tokens.Code
+    | Tokens.Blockquote
+    | Tokens.List
+    | Tokens.Table
+    | Tokens.Hr
+    | Tokens.HTML
+    | Tokens.Text
+    | Tokens.Checkbox
+    | Tokens.Space
+    | Tokens.Def;
+  switch (token.type) {
+    case "space":
+    case "def":
+      return null;
+    case "heading": {
+      const level = Math.min(6, 3 + Math.max(0, token.depth - context.topDepth));
+      const Heading = `h${level}` as "h3";
+      return <Heading>{inline(token.tokens, context)}</Heading>;
+    }
+    case "paragraph":
+      return <p>{inline(token.tokens, context)}</p>;
+    case "code": {
+      const { text, numbers } = takeMarks(token.text);
+      const language = takeMarks(token.lang ?? "");
+      return (
+        <>
+          <Code
+            code={text}
+            language={language.text.split(/\s/)[0] ?? ""}
+            highlight={context.rules.highlight}
+          />
+          {citations([...language.numbers, ...numbers], context)}
+        </>
+      );
+    }
+    case "blockquote":
+      return <blockquote>{blocks(token.tokens, context)}</blockquote>;
+    case "list": {
+      const items = token.items.map((item, i) => (
+        <li key={i} class={item.task ? "task" : undefined}>
+          {blocks(item.tokens, context)}
+        </li>
+      ));
+      return token.ordered ? <ol start={Number(token.start) || 1}>{items}</ol> : <ul>{items}</ul>;
+    }
+    case "table":
+      return <Table token={token} context={context} />;
+    case "hr":
+      return <hr />;
+    case "html":
+      return <p>{plain(token.text.trim(), context)}</p>;
+    case "checkbox":
+      return <input type="checkbox" checked={token.checked} disabled aria-label="" />;
+    case "text":
+      return token.tokens ? inline(token.tokens, context) : plain(token.text, context);
+    default:
+      return plain((untyped as { raw: string }).raw, context);
+  }
+}
+
+function Table({ token, context }: { token: Tokens.Table; context: Context }) {
+  const cell = (Tag: "th" | "td", { tokens, align }: Tokens.TableCell, key: number) => (
+    <Tag key={key} style={align ? { textAlign: align } : undefined}>
+      {inline(tokens, context)}
+    </Tag>
+  );
+  return (
+    <div class="table" tabIndex={0} role="group" aria-label={strings.table}>
+      <table>
+        <thead>
+          <tr>{token.header.map((head, i) => cell("th", head, i))}</tr>
+        </thead>
+        <tbody>
+          {token.rows.map((row, i) => (
+            <tr key={i}>{row.map((data, j) => cell("td", data, j))}</tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function inline(tokens: readonly Token[] | undefined, context: Context): ComponentChildren[] {
+  return (tokens ?? []).map((token) => span(token, context));
+}
+
+function span(untyped: Token, context: Context): ComponentChildren {
+  const token = untyped as
+    | Tokens.Strong
+    | Tokens.Em
+    | Tokens.Del
+    | Tokens.Codespan
+    | Tokens.Link
+    | Tokens.Image
+    | Tokens.Br
+    | Tokens.Escape
+    | Tokens.Tag
+    | Tokens.Text;
+  switch (token.type) {
+    case "strong":
+      return <strong>{inline(token.tokens, context)}</strong>;
+    case "em":
+      return <em>{inline(token.tokens, context)}</em>;
+    case "del":
+      return <del>{inline(token.tokens, context)}</del>;
+    case "codespan": {
+      const { text, numbers } = takeMarks(token.text);
+      return (
+        <>
+          <code>{text}</code>
+          {citations(numbers, context)}
+        </>
+      );
+    }
+    case "br":
+      return <br />;
+    case "link":
+      return <Link token={token} context={context} />;
+    case "image":
+      return <Image token={token} context={context} />;
+    case "html":
+      // The one tag that answers use on purpose, in tables.
+      return /^<br\s*\/?>$/i.test(token.text) ? <br /> : plain(token.text, context);
+    case "escape":
+      return plain(token.text, context);
+    case "text":
+      return token.tokens
+        ? inline(token.tokens, context)
+        : plain(decodeEntities(token.text), context);
+    default:
+      return plain((untyped as { raw: string }).raw, context);
+  }
+}
+
+/** A mark inside a link would be a link in a link: it comes after. */
+function Link({ token, context }: { token: Tokens.Link; context: Context }) {
+  const { numbers } = takeMarks(token.text);
+  const href = takeMarks(token.href).text;
+  const content = inline(token.tokens, { ...context, sources: NO_SOURCES });
+  const deeplink = parseDeeplink(href);
+  const safe = safeHref(href);
+  let link: ComponentChildren = content;
+  if (deeplink) {
+    link = (
+      <button type="button" class="deeplink" onClick={() => context.rules.onDeeplink(deeplink)}>
+        {content}
+      </button>
+    );
+  } else if (safe !== null) {
+    link = (
+      <a href={safe} {...linkTarget(safe)}>
+        {content}
+      </a>
+    );
+  }
+  return (
+    <>
+      {link}
+      {citations(numbers, context)}
+    </>
+  );
+}
+
+/** An image from elsewhere stays a link: loading it would tell its host what the chat says. */
+function Image({ token, context }: { token: Tokens.Image; context: Context }) {
+  const alt = takeMarks(token.text).text;
+  const href = takeMarks(token.href).text;
+  const src = safeImage(href, context.rules.imageDomains);
+  if (src !== null) return <img src={src} alt={alt} loading="lazy" referrerPolicy="no-referrer" />;
+  const safe = safeHref(href);
+  const label = alt || strings.image;
+  return safe === null ? (
+    label
+  ) : (
+    <a href={safe} {...linkTarget(safe)}>
+      {label}
+    </a>
+  );
+}
+
+/** Pages elsewhere open in a tab of their own, so that the chat stays. */
+export function linkTarget(href: string) {
+  return isExternal(href) ? { target: "_blank", rel: "noopener noreferrer" } : {};
+}
+
+function plain(text: string, context: Context): ComponentChildren[] {
+  return splitMarks(text).map((part) =>
+    typeof part === "string" ? part : citations([part], context),
+  );
+}
+
+function citations(numbers: readonly number[], context: Context): ComponentChildren[] {
+  return numbers.map((number) => {
+    const cited = context.sources.find((source) => source.number === number);
+    return cited && <Citation key={`cite-${number}`} cited={cited} />;
+  });
+}
+
+function isHeading(token: Token): token is Tokens.Heading {
+  return token.type === "heading";
+}

@@ -1,0 +1,171 @@
+/** The messages of a thread, following the newest unless the reader scrolled up. */
+
+import type { Chat, ThreadItem, UserContent, UserMessageItem } from "@docs-chatkit/core";
+import { Fragment } from "preact";
+import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
+
+import { Activity } from "./activity.js";
+import { Answer } from "./answer.js";
+import { FailureBox, NoticeBox } from "./boxes.js";
+import { Icon } from "./icons.js";
+import { Markdown, type MarkdownRules } from "./markdown.js";
+import { memo } from "./memo.js";
+import { strings } from "./strings.js";
+
+/** How near to the end counts as reading the newest. */
+const NEAR_PX = 60;
+
+interface MessagesProps {
+  chat: Chat;
+  state: Chat["state"];
+  rules: MarkdownRules;
+  follow: boolean;
+  feedback: boolean;
+}
+
+export function Messages({ chat, state, rules, follow, feedback }: MessagesProps) {
+  const { thread, phase, failure, stopped } = state;
+  const { box, atEnd, scrollToEnd, onScroll } = useFollowing(follow, thread.items);
+  const answering = phase === "answering";
+  const last = thread.items.at(-1);
+  const onRate = useCallback(
+    (itemId: string, kind: "positive" | "negative") => void chat.rate(itemId, kind),
+    [chat],
+  );
+  return (
+    <div class="messages">
+      <div
+        class="scroll"
+        ref={box}
+        onScroll={onScroll}
+        tabIndex={0}
+        role="log"
+        aria-live="off"
+        aria-label={strings.messages}
+        aria-busy={answering}
+      >
+        <div class="column">
+          <Notices state={state} after={null} rules={rules} />
+          {thread.items.map((item) => (
+            <Fragment key={item.id}>
+              <Item
+                item={item}
+                streaming={answering && item === last}
+                rules={rules}
+                onRate={feedback ? onRate : undefined}
+                rating={state.feedback[item.id]}
+              />
+              <Notices state={state} after={item.id} rules={rules} />
+            </Fragment>
+          ))}
+          {answering && !isTextStreaming(last) && (
+            <p class="thinking">
+              <span class="dots" aria-hidden="true">
+                <i />
+                <i />
+                <i />
+              </span>
+              <span class={thread.progress ? undefined : "sr"}>
+                {thread.progress ?? strings.thinking}
+              </span>
+            </p>
+          )}
+          {stopped && <p class="stopped">{strings.stopped}</p>}
+          {failure && <FailureBox chat={chat} failure={failure} />}
+        </div>
+      </div>
+      {!atEnd && (
+        <button type="button" class="to-latest" aria-label={strings.toLatest} onClick={scrollToEnd}>
+          <Icon name="down" />
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface ItemProps {
+  item: ThreadItem;
+  streaming: boolean;
+  rules: MarkdownRules;
+  onRate: ((itemId: string, kind: "positive" | "negative") => void) | undefined;
+  rating: "positive" | "negative" | undefined;
+}
+
+const Item = memo((props: ItemProps) => {
+  const { item } = props;
+  switch (item.type) {
+    case "user_message":
+      return <Question item={item} />;
+    case "assistant_message":
+      return <Answer {...props} item={item} />;
+    case "workflow":
+      return <Activity workflow={item.workflow} />;
+    case "task":
+      return <Activity workflow={{ tasks: [item.task] }} />;
+    default:
+      return null;
+  }
+});
+
+function Question({ item }: { item: UserMessageItem }) {
+  return (
+    <article class="question">
+      <h2 class="sr">{strings.youSaid}</h2>
+      {item.quoted_text && <blockquote class="quote">{item.quoted_text}</blockquote>}
+      <p>{textOf(item.content)}</p>
+    </article>
+  );
+}
+
+export function textOf(content: readonly UserContent[]): string {
+  return content.map((part) => part.text).join("");
+}
+
+function Notices({
+  state,
+  after,
+  rules,
+}: {
+  state: Chat["state"];
+  after: string | null;
+  rules: MarkdownRules;
+}) {
+  const notices = state.thread.notices.filter((notice) => notice.afterItem === after);
+  return (
+    <>
+      {notices.map((notice, i) => (
+        <NoticeBox key={i} level={notice.level} title={notice.title}>
+          <Markdown text={notice.message} rules={rules} />
+        </NoticeBox>
+      ))}
+    </>
+  );
+}
+
+function isTextStreaming(item: ThreadItem | undefined): boolean {
+  return item?.type === "assistant_message" && item.content.some((part) => part.text !== "");
+}
+
+function useFollowing(follow: boolean, items: readonly ThreadItem[]) {
+  const box = useRef<HTMLDivElement>(null);
+  const following = useRef(true);
+  const [atEnd, setAtEnd] = useState(true);
+  const questions = items.reduce((n, item) => n + (item.type === "user_message" ? 1 : 0), 0);
+
+  const scrollToEnd = useCallback(() => {
+    following.current = true;
+    box.current?.scrollTo({ top: box.current.scrollHeight, behavior: "instant" });
+  }, []);
+  const onScroll = useCallback(() => {
+    if (!box.current) return;
+    const { scrollHeight, scrollTop, clientHeight } = box.current;
+    following.current = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    setAtEnd(following.current);
+  }, []);
+  // A question of one's own is always shown, wherever one was reading.
+  useLayoutEffect(scrollToEnd, [questions]);
+  useLayoutEffect(() => {
+    if (follow && following.current) scrollToEnd();
+  });
+  return { box, atEnd, scrollToEnd, onScroll };
+}

@@ -1,0 +1,13 @@
+/** What the page decides: the options of the `OpenAIChatKit` interface and one of our own. */
+
+import type { ChatKitOptions } from "@openai/chatkit";
+
+export interface HighlightedToken {
+  text: string;
+  style?: Record<string, string | number>;
+}
+
+/** Colours code; `null` leaves it plain. Called again while a block is being streamed. */
+export type Highlight = (code: string, language: string) => readonly HighlightedToken[] | null;
+
+export type DocsChatKitOptions = ChatKitOptions & { highlight?: Highlight };
