@@ -7,10 +7,9 @@ import type { OpenAIChatKit } from "@openai/chatkit";
 import { Chat } from "./chat";
 import type { PageOptions } from "./index";
 import { followLink } from "./links";
-import { panelStyles } from "./styles";
+import { panelStyles, SMALL_SCREEN } from "./styles";
 
 const CLOSE = "M6 6l12 12M18 6L6 18";
-const SMALL = "(max-width: 640px)";
 
 let panel: Panel | undefined;
 
@@ -40,7 +39,7 @@ class Panel {
     host.inert = true;
     host.addEventListener("click", (event) => {
       // On a small screen the panel covers the page that was just opened.
-      if (followLink(event) && matchMedia(SMALL).matches) this.show(false);
+      if (followLink(event) && matchMedia(SMALL_SCREEN).matches) this.show(false);
     });
     // Keys typed into the chat belong to it: the site's search listens for "/" and Ctrl+K, and sees
     // only the host, not the text field in its shadow root.

@@ -1,3 +1,6 @@
+/** When there is only room for the page or the chat. */
+export const SMALL_SCREEN = "(max-width: 640px), (max-height: 480px)";
+
 // Not a CSS file: Docusaurus puts those of all chunks into the one that every page loads.
 export function panelStyles(): CSSStyleSheet {
   const sheet = new CSSStyleSheet();
@@ -9,10 +12,10 @@ export function panelStyles(): CSSStyleSheet {
       z-index: 300;
       width: 26rem;
       max-width: calc(100vw - 2.5rem);
-      height: min(42rem, 100dvh - 7rem);
+      height: min(42rem, 100dvh - 6.5rem - var(--ifm-navbar-height));
       overflow: hidden;
       overscroll-behavior: contain;
-      border: 1px solid var(--ifm-color-emphasis-300);
+      border: 1px solid var(--ifm-color-emphasis-200);
       border-radius: 1rem;
       background: var(--ifm-background-surface-color);
       box-shadow: 0 1rem 3rem #0004;
@@ -35,7 +38,7 @@ export function panelStyles(): CSSStyleSheet {
       display: block;
       height: 100%;
     }
-    @media (max-width: 640px) {
+    @media ${SMALL_SCREEN} {
       #chatkit-panel {
         inset: 0;
         width: auto;

@@ -1,0 +1,323 @@
+"""The bubble on the built documentation site, in a real browser."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+)
+
+from tests.browser.site import OUTSIDE, ScriptedSite, serve_site
+
+pytestmark = pytest.mark.browser
+
+FIRST = "This is the first sentence."
+SECOND = "This is the second sentence."
+PHONE: ViewportSize = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[ScriptedSite]:
+    with serve_site() as site:
+        yield site
+
+
+@pytest.fixture
+def site(served: ScriptedSite) -> ScriptedSite:
+    served.release()
+    served.requests.clear()
+    return served
+
+
+@pytest.fixture
+def context(browser: Browser, site: ScriptedSite) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    assert errors == []
+
+
+def bubble(page: Page) -> Locator:
+    return page.get_by_role("button", name="Ask the docs")
+
+
+def panel(page: Page) -> Locator:
+    return page.get_by_role("dialog", name="Ask the docs")
+
+
+def composer(page: Page) -> Locator:
+    return panel(page).get_by_role("textbox")
+
+
+def open_chat(page: Page) -> None:
+    bubble(page).click()
+    expect(composer(page)).to_be_focused()
+
+
+def ask(page: Page, question: str = "How do I connect it to Neon?") -> None:
+    composer(page).fill(question)
+    composer(page).press("Enter")
+    expect(panel(page)).to_contain_text(FIRST)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs/getting-started", "/docs/neon", "/nothing-here"])
+def test_the_bubble_is_on_every_page(page: Page, site: ScriptedSite, path: str) -> None:
+    page.goto(site.url + path)
+
+    expect(bubble(page)).to_be_visible()
+    expect(bubble(page)).to_have_attribute("aria-expanded", "false")
+
+
+def test_the_chat_is_loaded_by_the_first_click(page: Page, site: ScriptedSite) -> None:
+    requests: list[Request] = []
+    page.on("request", lambda request: requests.append(request))
+    page.goto(site.url + "/docs/neon", wait_until="networkidle")
+    before = {request.url for request in requests if request.resource_type == "script"}
+
+    open_chat(page)
+
+    after = {request.url for request in requests if request.resource_type == "script"} - before
+    code = {url: page.request.get(url).text() for url in before | after}
+    assert before
+    assert [url for url in before if "attachShadow" in code[url]] == []
+    assert len([url for url in after if "attachShadow" in code[url]]) == 1
+    assert site.requests == []
+
+
+def test_nothing_is_asked_of_a_third_party(page: Page, site: ScriptedSite) -> None:
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.goto(site.url)
+    open_chat(page)
+
+    ask(page)
+
+    expect(panel(page)).to_contain_text(SECOND)
+    assert hosts == {urlsplit(site.url).netloc}
+
+
+def test_the_answer_is_shown_while_it_is_written(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    open_chat(page)
+    site.hold()
+
+    ask(page)
+
+    expect(panel(page)).not_to_contain_text(SECOND)
+    site.release()
+    expect(panel(page)).to_contain_text(SECOND)
+
+
+def test_a_start_prompt_asks_its_question(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    open_chat(page)
+
+    panel(page).get_by_text("How do I connect it to Neon?").click()
+
+    expect(panel(page)).to_contain_text(SECOND)
+    (_, body) = site.requests[-1]
+    assert body["params"]["input"]["content"][0]["text"] == "How do I connect it to Neon?"
+
+
+def test_a_citation_opens_its_heading_behind_the_chat(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    page.evaluate("window.notReloaded = true")
+    open_chat(page)
+    ask(page)
+
+    panel(page).locator(f'a[href$="{site.heading.url}"]').first.click()
+
+    page.wait_for_url(site.url + site.heading.url)
+    heading = page.locator(f'main [id="{site.heading.id}"]')
+    expect(heading).to_be_in_viewport()
+    assert page.evaluate("window.notReloaded") is True
+    expect(panel(page)).to_contain_text(SECOND)
+
+    page.go_back()
+    expect(page.get_by_role("link", name="Get started")).to_be_visible()
+    assert page.evaluate("window.notReloaded") is True
+
+
+def test_a_link_to_another_site_opens_a_tab(
+    context: BrowserContext, page: Page, site: ScriptedSite
+) -> None:
+    context.route(OUTSIDE, lambda route: route.fulfill(body="elsewhere"))
+    page.goto(site.url)
+    open_chat(page)
+    ask(page)
+
+    with context.expect_page() as opened:
+        panel(page).locator(f'a[href="{OUTSIDE}"]').first.click()
+
+    assert opened.value.url == OUTSIDE
+    assert opened.value.evaluate("window.opener") is None
+    assert page.url == site.url + "/"
+
+
+def test_the_answer_goes_on_while_the_page_changes(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    open_chat(page)
+    site.hold()
+    ask(page)
+
+    page.get_by_role("navigation", name="Main").get_by_text("Docs", exact=True).click()
+    page.wait_for_url("**/docs/getting-started")
+    bubble(page).click()
+    expect(panel(page)).to_be_hidden()
+    site.release()
+
+    bubble(page).click()
+    expect(panel(page)).to_contain_text(SECOND)
+
+
+def test_a_reload_brings_the_thread_back(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    open_chat(page)
+    ask(page, "Where are the threads?")
+    expect(panel(page)).to_contain_text(SECOND)
+
+    page.reload()
+    open_chat(page)
+
+    expect(panel(page)).to_contain_text("Where are the threads?")
+    expect(panel(page)).to_contain_text(SECOND)
+    secrets = {headers["x-session-id"] for headers, _ in site.requests}
+    assert len(secrets) == 1
+    assert len(secrets.pop()) >= 32
+
+
+def test_the_server_learns_what_the_reader_sees(page: Page, site: ScriptedSite) -> None:
+    page.goto(f"{site.url}/docs/neon?token=secret")
+    open_chat(page)
+
+    ask(page)
+
+    (_, body) = site.requests[-1]
+    title = page.locator("main h1").inner_text()
+    assert body["metadata"]["page"] == {
+        "url": f"{site.url}/docs/neon/",
+        "title": page.title(),
+        "heading": title,
+        "version": "current",
+        "locale": "en",
+    }
+
+
+def test_the_chat_follows_the_dark_mode_of_the_site(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    open_chat(page)
+    text = "element => getComputedStyle(element).color"
+    light = composer(page).evaluate(text)
+
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+
+    expect(composer(page)).not_to_have_css("color", light)
+    page.evaluate("document.documentElement.dataset.theme = 'light'")
+    expect(composer(page)).to_have_css("color", light)
+
+
+def test_escape_closes_and_the_bubble_has_the_focus(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    bubble(page).focus()
+    page.keyboard.press("Enter")
+    expect(composer(page)).to_be_focused()
+    expect(bubble(page)).to_have_attribute("aria-expanded", "true")
+    page.keyboard.type("a draft")
+
+    page.keyboard.press("Escape")
+
+    expect(panel(page)).to_be_hidden()
+    expect(bubble(page)).to_be_focused()
+    expect(bubble(page)).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("Enter")
+    expect(composer(page)).to_have_value("a draft")
+    expect(composer(page)).to_be_focused()
+
+
+def test_a_closed_chat_is_out_of_the_way(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    open_chat(page)
+
+    bubble(page).click()
+
+    expect(panel(page)).to_be_hidden()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#chatkit-panel')") is None
+
+
+def test_the_search_keys_of_the_site_are_left_alone(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    page.evaluate("window.heard = []; addEventListener('keydown', event => heard.push(event.key));")
+    open_chat(page)
+
+    page.keyboard.type("/")
+    page.keyboard.press("Control+k")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+
+    assert page.evaluate("heard") == ["/"]
+    bubble(page).click()
+    expect(composer(page)).to_have_value("/")
+
+
+def test_on_a_phone_the_chat_fills_the_screen(browser: Browser, site: ScriptedSite) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(site.url)
+
+    bubble(page).tap()
+
+    # Not the text field: the keyboard would cover half of the chat.
+    expect(panel(page)).to_be_focused()
+    expect(bubble(page)).to_be_hidden()
+    assert panel(page).bounding_box() == {"x": 0, "y": 0, **PHONE}
+
+    ask(page)
+    panel(page).locator(f'a[href$="{site.heading.url}"]').first.tap()
+
+    page.wait_for_url(site.url + site.heading.url)
+    expect(panel(page)).to_be_hidden()
+    expect(bubble(page)).to_be_visible()
+    context.close()
+
+
+def test_on_a_phone_the_chat_can_be_closed(browser: Browser, site: ScriptedSite) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(site.url)
+    bubble(page).tap()
+
+    panel(page).get_by_role("button", name="Close").tap()
+
+    expect(panel(page)).to_be_hidden()
+    expect(bubble(page)).to_be_focused()
+    context.close()
+
+
+def test_a_chat_that_could_not_be_loaded_can_be_tried_again(
+    context: BrowserContext, page: Page, site: ScriptedSite
+) -> None:
+    page.goto(site.url, wait_until="networkidle")
+    context.route("**/*.js", lambda route: route.abort())
+    bubble(page).click()
+    expect(bubble(page)).to_have_attribute("title", "The chat could not be loaded. Try again.")
+
+    context.unroute("**/*.js")
+
+    open_chat(page)
