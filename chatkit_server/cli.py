@@ -75,25 +75,15 @@ def serve(host: str, port: int | None, workers: int) -> None:
     )
     for noisy in ("httpx", "httpcore", "openai.agents", "chatkit", "psycopg.pool"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    click.echo(_greeting(settings, host), err=True)
+    for line in _parts_in_use(settings):
+        click.echo(line, err=True)
 
-    import uvicorn
+    from .serving import run_server
 
-    uvicorn.run(
-        "chatkit_server.app:create_app",
-        factory=True,
-        host=host,
-        port=settings.port,
-        workers=workers,
-        log_config=None,
-        log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
-        server_header=False,
-        timeout_graceful_shutdown=max(1, int(settings.drain)),
-    )
+    run_server(settings, host=host, workers=workers)
 
 
-def _greeting(settings: Settings, host: str) -> str:
+def _parts_in_use(settings: Settings) -> list[str]:
     embedded = [
         name
         for name, url in (
@@ -107,10 +97,7 @@ def _greeting(settings: Settings, host: str) -> str:
         lines.append(f"Embedded in {settings.data_dir}: {', '.join(embedded)}.")
     if not settings.model_on:
         lines.append("No model (OPENAI_API_KEY or OPENAI_BASE_URL): answers quote the docs.")
-    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104
-    page = "/" if settings.site_dir else "/chat"
-    lines.append(f"Chat at http://{shown}:{settings.port}{page}")
-    return "\n".join(lines)
+    return lines
 
 
 @main.command()

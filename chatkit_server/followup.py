@@ -15,7 +15,8 @@ _LEANS = re.compile(
     r"|\b(it|its|that|this|these|those|they|them|one|ones|there|same|instead)\b",
     re.IGNORECASE,
 )
-_SHORT = 5
+_SHORT = 3
+_LONG = 20
 
 
 def complete(question: str, items: Sequence[ThreadItem]) -> str:
@@ -25,9 +26,8 @@ def complete(question: str, items: Sequence[ThreadItem]) -> str:
         question: As asked.
         items: Of the thread, oldest first, the question included.
     """
-    if len(question.split()) > 4 * _SHORT:
-        return question
-    if len(question.split()) > _SHORT and not _LEANS.search(question):
+    words = len(question.split())
+    if words > _LONG or (words > _SHORT and not _LEANS.search(question)):
         return question
     asked = [item for item in items if isinstance(item, UserMessageItem)]
     if len(asked) < 2:

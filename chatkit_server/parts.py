@@ -102,7 +102,7 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         return
     from chatkit_stores.embedded import embedded_postgres
 
-    async with embedded_postgres(settings.data_dir) as dsn:
+    async with embedded_postgres(settings.data_dir / "postgres") as dsn:
         yield dsn, dsn
 
 
@@ -112,9 +112,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
     A database that can't be reached does not stop the start: it is migrated when it is back.
     """
-    from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
-
     from chatkit_stores import PostgresStore
+    from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
 
     from .agent import make_agent, make_model
     from .quoting import QuotingModel

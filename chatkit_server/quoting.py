@@ -92,8 +92,9 @@ class QuotingModel(Model):
                     else [part.get("text", "") for part in content or []]
                 )
                 if passages is None:
-                    found = [self._read_passages(text) for text in texts if "<passages>" in text]
-                    passages = found[-1] if found else None
+                    # Not in the first part, which is what the user wrote.
+                    found = [text for text in texts[1:] if "<passages>" in text]
+                    passages = self._read_passages(found[-1]) if found else None
                 return texts[0] if texts else "", passages
         return "", passages
 

@@ -133,7 +133,7 @@ class TurnStore(Protocol):
 
 
 Search = Callable[[str], Awaitable[Sequence[Hit]]]
-Render = Callable[[Sequence[Hit], Sequence[int]], str]
+Render = Callable[[Sequence[Any], Sequence[int]], str]
 
 
 class DocsServer(ChatKitServer[RequestContext]):

@@ -56,6 +56,7 @@ class Break:
 
 
 Answer = Say | Call | Fail | Break
+_INSTRUCTING = ("system", "developer")
 
 
 @dataclass(slots=True)
@@ -74,17 +75,21 @@ class ModelRequest:
 
     @property
     def input(self) -> list[dict[str, Any]]:
-        """The conversation: Responses input items, or chat messages."""
-        return list(self.body.get("input" if self.api == "responses" else "messages", []))
+        """The conversation: Responses input items, or chat messages without the instructions."""
+        if self.api == "responses":
+            return list(self.body.get("input", []))
+        return [message for message in self._messages if message["role"] not in _INSTRUCTING]
+
+    @property
+    def _messages(self) -> list[dict[str, Any]]:
+        return list(self.body.get("messages", []))
 
     @property
     def instructions(self) -> str:
         """What the model was told beside the conversation."""
         if self.api == "responses":
             return str(self.body.get("instructions") or "")
-        return "\n".join(
-            str(m["content"]) for m in self.input if m["role"] in ("system", "developer")
-        )
+        return "\n".join(str(m["content"]) for m in self._messages if m["role"] in _INSTRUCTING)
 
     @property
     def tools(self) -> dict[str, dict[str, Any]]:
@@ -178,9 +183,8 @@ class ScriptedModel:
         if isinstance(answer, Fail):
             return _failure(answer)
         frames = (f"data: {json.dumps(chunk)}\n\n" for chunk in _chat_chunks(answer))
-        return self._stream(
-            noted, answer, itertools.chain(frames, ["data: [DONE]\n\n"]), '"content": '
-        )
+        end = [] if isinstance(answer, Break) else ["data: [DONE]\n\n"]
+        return self._stream(noted, answer, itertools.chain(frames, end), '"content": ')
 
     def _stream(
         self, noted: ModelRequest, answer: Answer, frames: Iterator[str], piece: str

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from chatkit_server.serving import DrainingServer
+
 
 @contextmanager
 def serve_in_thread(app: ASGIApp, *, graceful: float = 5.0) -> Iterator[str]:
@@ -22,15 +24,16 @@ def serve_in_thread(app: ASGIApp, *, graceful: float = 5.0) -> Iterator[str]:
         RuntimeError: the app's lifespan failed.
     """
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
+    server = DrainingServer(
         uvicorn.Config(
             app,
             lifespan="on",
             log_config=None,
-            timeout_graceful_shutdown=max(1, round(graceful)),
+            timeout_graceful_shutdown=5,
             ws="none",
         )
     )
+    server.drain = graceful
     started = threading.Event()
     startup = server.startup
 

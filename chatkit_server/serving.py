@@ -1,0 +1,63 @@
+"""Runs the app under uvicorn: running answers are drained before connections are cut."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import click
+import uvicorn
+
+from .response import drain
+from .settings import Settings
+
+_APP = "chatkit_server.app:create_app"
+
+
+class DrainingServer(uvicorn.Server):
+    """A uvicorn server whose answers end by themselves at shutdown, or are stopped and kept.
+
+    uvicorn alone waits for open streams for ever, or cuts them off with an error in the log.
+    """
+
+    drain = 10.0
+    greeting = ""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.greeting:
+            click.echo(self.greeting, err=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await drain(self.drain)
+        await super().shutdown(sockets)
+
+
+def run_server(settings: Settings, *, host: str, workers: int) -> None:
+    """Serve until a signal ends it; exits with 3 where the app can't start, as uvicorn does."""
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": host,
+        "port": settings.port,
+        "log_config": None,
+        "log_level": settings.log_level,
+        "access_log": settings.log_level == "debug",
+        "server_header": False,
+        "ws": "none",
+    }
+    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104
+    ready = f"Ready: http://{shown}:{settings.port}{'/' if settings.site_dir else '/chat'}"
+    if workers > 1:
+        # Workers are uvicorn's own servers; what still runs after this is stopped and kept.
+        grace = max(1, round(settings.drain))
+        click.echo(ready, err=True)
+        uvicorn.run(_APP, workers=workers, timeout_graceful_shutdown=grace, **options)
+        return
+    server = DrainingServer(uvicorn.Config(_APP, timeout_graceful_shutdown=5, **options))
+    server.drain = settings.drain
+    server.greeting = ready
+    server.run()
+    if not server.started:
+        raise SystemExit(3)
