@@ -83,7 +83,7 @@ clean: ## Remove what was built; data in CHATKIT_DATA_DIR stays
 	@touch $@
 
 .make/node: web/package-lock.json
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
 		|| { echo "Node 20 or newer is needed" >&2; exit 1; }
 	npm --prefix web ci
 	@mkdir -p .make && touch $@
