@@ -34,6 +34,8 @@ def make_model(settings: Settings) -> tuple[Model, ModelSettings]:
         timeout=Timeout(settings.model_timeout, connect=5.0),
         max_retries=1,
     )
+    # The client imports what it needs when it is first asked for it, a fifth of a second.
+    _ = client.chat.completions if settings.chat_completions else client.responses
     name = settings.model or get_default_model()
     if settings.chat_completions:
         return OpenAIChatCompletionsModel(name, client), ModelSettings(include_usage=True)
@@ -41,7 +43,7 @@ def make_model(settings: Settings) -> tuple[Model, ModelSettings]:
 
 
 def make_agent(
-    settings: Settings, search_docs: Tool, model: Model, model_settings: ModelSettings
+    settings: Settings, search_docs: Tool, model: Model, model_settings: ModelSettings | None
 ) -> Agent[Any]:
     """The agent of the settings: `CHATKIT_AGENT` as it is, or ours with `CHATKIT_TOOLS`.
 
@@ -56,14 +58,14 @@ def make_agent(
                 "it must be an agents.Agent"
             )
         if agent.model is None:
-            agent = agent.clone(model=model, model_settings=model_settings)
+            agent = agent.clone(model=model, model_settings=model_settings or ModelSettings())
         return agent
     return Agent(
         name="docs",
         instructions=instructions(settings.site_name, settings.instructions),
         tools=[search_docs, *load_tools(settings.tools)],
         model=model,
-        model_settings=model_settings,
+        model_settings=model_settings or ModelSettings(),
     )
 
 

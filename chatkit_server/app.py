@@ -15,9 +15,7 @@ from starlette.responses import JSONResponse, Response
 from .identity import TokenVerifier, make_identity
 from .pages import STATIC, Site, chat_page
 from .parts import open_parts
-from .protocol import Limits
 from .response import drain
-from .routes import chatkit_router
 from .settings import Settings, read_settings
 
 
@@ -33,6 +31,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_parts(configured) as parts:
+            from .protocol import Limits
+            from .routes import chatkit_router
+
             app.state.parts = parts
             app.include_router(
                 chatkit_router(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from agents.models.interface import Model
+
     from chatkit_stores import PostgresStore
     from chatkit_tools import Passages
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("chatkit_server")
 
+_SERVER = "chatkit_server.server"
 Health = Literal["ok", "degraded", "down"]
 _PING_TIMEOUT = 2.0
 
@@ -107,30 +111,36 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, str]]:
 
 
 @asynccontextmanager
+async def _open_store(dsn: str) -> AsyncIterator[PostgresStore]:
+    from chatkit_stores import PostgresStore
+
+    async with PostgresStore.open(dsn) as store:
+        yield store
+
+
+@asynccontextmanager
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """Open every part; close them in turn when the block ends.
 
     A database that can't be reached does not stop the start: it is migrated when it is back.
     """
-    from chatkit_stores import PostgresStore
-    from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
-
-    from .agent import make_agent, make_model
-    from .quoting import QuotingModel
-    from .server import DocsServer
-
+    # Beside the start of Postgres and the engine, and each takes a second or two.
+    importing = asyncio.create_task(asyncio.to_thread(importlib.import_module, _SERVER))
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with (
         open_passages(settings) as passages,
         open_database(settings) as (dsn, migration_dsn),
-        PostgresStore.open(dsn) as store,
+        _open_store(dsn) as store,
     ):
-        if settings.model_on:
-            model, model_settings = make_model(settings)
-        else:
-            from agents import ModelSettings
+        await importing
+        from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
 
-            model, model_settings = QuotingModel(parse_passages), ModelSettings()
+        from .agent import make_agent, make_model
+        from .quoting import QuotingModel
+        from .server import DocsServer
+
+        quoting = QuotingModel(parse_passages)
+        model, model_settings = make_model(settings) if settings.model_on else (quoting, None)
         limit = settings.search_limit
         server = DocsServer(
             store,
@@ -151,12 +161,20 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 logger.warning("database is not reachable, trying on: %s", error)
                 waiting = asyncio.create_task(_migrate_when_back(parts, migration_dsn))
         try:
+            await _rehearse(parts, quoting)
             yield parts
         finally:
             if waiting is not None:
                 waiting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await waiting
+
+
+async def _rehearse(parts: Parts, model: Model) -> None:
+    try:
+        await parts.server.rehearse(model)
+    except Exception:
+        logger.warning("the rehearsal failed; the first answer will be slow", exc_info=True)
 
 
 async def _migrate(parts: Parts, dsn: str) -> None:

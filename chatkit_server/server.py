@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, cast
 
 from agents import Agent, RunConfig, RunContextWrapper, RunHooks, Runner, Tool
+from agents.models.interface import Model
 from chatkit.agents import AgentContext, stream_agent_response
 from chatkit.errors import BaseStreamError, CustomStreamError, ErrorCode, StreamError
 from chatkit.server import (
@@ -25,6 +26,7 @@ from chatkit.types import (
     ErrorEvent,
     FeedbackKind,
     HiddenContextItem,
+    InferenceOptions,
     NonStreamingReq,
     NoticeEvent,
     Page,
@@ -52,7 +54,9 @@ from chatkit.types import (
     ThreadStreamEvent,
     ThreadsUpdateReq,
     ThreadUpdatedEvent,
+    UserMessageInput,
     UserMessageItem,
+    UserMessageTextContent,
     WidgetItem,
     is_streaming_req,
 )
@@ -337,6 +341,34 @@ class DocsServer(ChatKitServer[RequestContext]):
         input_user_message: UserMessageItem | None,
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
+        async for event in self._answer(self._agent, thread, input_user_message, context):
+            yield event
+
+    async def rehearse(self, model: Model) -> None:
+        """Answer once for nobody, without the store, so that the first reader need not wait.
+
+        What is imported, compiled and connected on first use takes half a second.
+        """
+        thread = ThreadMetadata(id="rehearsal", created_at=datetime.now(UTC))
+        context = RequestContext("rehearsal", turn=Turn("rehearsal"))
+        words = UserMessageInput(
+            content=[UserMessageTextContent(text="How do I start?")],
+            attachments=[],
+            inference_options=InferenceOptions(),
+        )
+        message = await self._build_user_message_item(words, thread, context)
+        _turn(context).items = [message, message]
+        agent = self._agent.clone(model=model, tools=[], handoffs=[], mcp_servers=[])
+        async for event in self._answer(agent, thread, message, context):
+            self._serialize(event)
+
+    async def _answer(
+        self,
+        agent: Agent[Any],
+        thread: ThreadMetadata,
+        input_user_message: UserMessageItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[ThreadStreamEvent]:
         turn = _turn(context)
         turn.check()
         items = turn.items
@@ -376,7 +408,7 @@ class DocsServer(ChatKitServer[RequestContext]):
         turn.check()
         turn.mark("model")
         turn.result = Runner.run_streamed(
-            self._agent,
+            agent,
             agent_input,
             context=agent_context,
             max_turns=_MAX_STEPS,
