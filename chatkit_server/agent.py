@@ -20,8 +20,9 @@ from agents.models import get_default_model
 from agents.models.interface import Model
 from openai import AsyncOpenAI, Timeout
 
+from .errors import SettingsError
 from .instructions import instructions
-from .settings import Settings, SettingsError
+from .settings import Settings
 
 
 def make_model(settings: Settings) -> tuple[Model, ModelSettings]:

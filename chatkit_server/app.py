@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
+from .errors import sentence
 from .identity import TokenVerifier, make_identity
 from .pages import STATIC, Site, chat_page
 from .parts import open_parts
@@ -53,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             # uvicorn has given running answers their time; what still runs is stopped and kept.
             await drain(0)
 
-    app = FastAPI(title="ChatKit for docs", docs_url=None, redoc_url=None, openapi_url=None)
+    app = _App(title="ChatKit for docs", docs_url=None, redoc_url=None, openapi_url=None)
     app.router.lifespan_context = lifespan
     if configured.allowed_origins:
         app.add_middleware(
@@ -75,6 +78,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app.mount("/chat/static", Site(directory=STATIC), name="static")
     return app
+
+
+class _App(FastAPI):
+    """An app whose failed start is a sentence in the log where the user can mend it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await super().__call__(scope, receive, send)
+            return
+
+        async def send_plainly(message: Message) -> None:
+            # The framework sends the whole traceback, with the error at work.
+            error = sys.exc_info()[1]
+            plain = sentence(error) if error is not None else None
+            if message["type"] == "lifespan.startup.failed" and plain is not None:
+                message["message"] = plain
+            await send(message)
+
+        await super().__call__(scope, receive, send_plainly)
 
 
 def _verifier(settings: Settings) -> TokenVerifier | None:

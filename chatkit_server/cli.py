@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import click
 
 from . import __version__
-from .settings import Settings, SettingsError, read_settings
+from .errors import SettingsError, sentence
+from .settings import Settings, read_settings
 
 T = TypeVar("T")
 
@@ -36,12 +37,9 @@ def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a command; what went wrong outside of us becomes a sentence."""
     try:
         return asyncio.run(work())
-    except (SettingsError, ConnectionError, FileNotFoundError, NotADirectoryError) as error:
-        raise _Failure(str(error)) from None
     except Exception as error:
-        # The side packages' own errors say what to do; they are known by name only.
-        if type(error).__module__.startswith(("chatkit_stores", "chatkit_tools")):
-            raise _Failure(str(error)) from None
+        if (said := sentence(error)) is not None:
+            raise _Failure(said) from None
         raise
 
 
@@ -231,7 +229,11 @@ def ask(question: str, as_json: bool) -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to this version's schema."""
+    """Bring the database to this version's schema.
+
+    `serve` does it by itself unless CHATKIT_MIGRATE is off. Any number of processes may do it at
+    once. Migrations use DATABASE_URL_UNPOOLED where it is set.
+    """
     settings = _settings()
 
     async def work() -> list[str]:

@@ -1,6 +1,10 @@
-"""What a request can be refused with."""
+"""What goes wrong outside of us, and how it is said."""
 
 from __future__ import annotations
+
+
+class SettingsError(Exception):
+    """The environment can't be used; the message names the setting, its value and the fix."""
 
 
 class RequestError(Exception):
@@ -18,6 +22,15 @@ class RequestError(Exception):
         self.code = code
         self.message = message
         self.retry_after = retry_after
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to tell whoever runs the server, where an error is theirs to mend; None otherwise."""
+    # The side packages' errors say what to do; only `parts` may import them, so by name.
+    theirs = type(error).__module__.startswith(("chatkit_stores", "chatkit_tools"))
+    if theirs or isinstance(error, SettingsError | ConnectionError):
+        return str(error)
+    return None
 
 
 def invalid(message: str) -> RequestError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import Any
 
@@ -58,6 +59,8 @@ def run_server(settings: Settings, *, host: str, workers: int) -> None:
     server = DrainingServer(uvicorn.Config(_APP, timeout_graceful_shutdown=5, **options))
     server.drain = settings.drain
     server.greeting = ready
-    server.run()
+    with contextlib.suppress(KeyboardInterrupt):
+        # uvicorn raises the signal again once everything is closed.
+        server.run()
     if not server.started:
         raise SystemExit(3)

@@ -12,16 +12,14 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .errors import SettingsError
+
 Languages = Literal[
     "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek",
     "hungarian", "italian", "norwegian", "portuguese", "romanian", "russian", "spanish",
     "swedish", "tamil", "turkish", "none",
 ]  # fmt: skip
 """What the lexical search can stem; `none` leaves words as they are."""
-
-
-class SettingsError(Exception):
-    """The environment can't be used; the message names the setting, its value and the fix."""
 
 
 class Settings(BaseSettings):

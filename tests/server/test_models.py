@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chatkit_server.settings import SettingsError
+from chatkit_server.errors import SettingsError
 from chatkit_server.testing import Answer, Break, Call, Fail, ModelRequest, Say, ScriptedModel
 from tests.fixtures.app import Client, StartServer
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chatkit_server.settings import Settings, SettingsError, read_settings, variable
+from chatkit_server.errors import SettingsError
+from chatkit_server.settings import Settings, read_settings, variable
 
 ROOT = Path(__file__).parents[2]
 

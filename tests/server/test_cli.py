@@ -1,0 +1,204 @@
+"""The commands, run as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fixtures.app import DOCS, Client
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder with some docs, to work in."""
+    folder = Path(tempfile.mkdtemp(prefix="cli-"))
+    folder.chmod(0o755)
+    for name, text in DOCS.items():
+        (folder / "docs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "docs" / name).write_text(text)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def run(place: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "chatkit_server", *arguments],
+        cwd=place,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_index_search_and_ask_work_on_an_empty_machine(place: Path) -> None:
+    indexed = run(place, "index", "docs", "--base-url", "/docs", "--json")
+    again = run(place, "index", "docs", "--base-url", "/docs")
+    found = run(place, "search", "bake a loaf", "--json", "--limit", "1")
+    asked = run(place, "ask", "At what temperature do I bake the loaf?")
+    asked_json = run(place, "ask", "At what temperature do I bake the loaf?", "--json")
+
+    assert indexed.returncode == 0, indexed.stderr
+    counts = json.loads(indexed.stdout)
+    assert (counts["added"], counts["unreadable"]) == (3, [])
+    assert "3 unchanged" in again.stdout
+    hit = json.loads(found.stdout)[0]
+    assert hit["url"] == "/docs/bread#oven"
+    assert set(hit) == {"score", "coverage", "headings", "url", "title", "text"}
+    assert "230 degrees" in asked.stdout
+    assert "[1] Baking bread › Oven\n    /docs/bread#oven" in asked.stdout
+    answer = json.loads(asked_json.stdout)
+    assert answer["sources"][0]["url"] == "/docs/bread#oven"
+    assert answer["error"] is None
+
+
+def test_an_unreadable_document_is_named_and_the_rest_is_indexed(place: Path) -> None:
+    (place / "docs/broken.md").write_bytes(b"# Broken \xff\xfe\n")
+
+    indexed = run(place, "index", "docs")
+
+    assert indexed.returncode == 1
+    assert "3 added" in indexed.stdout
+    assert "broken.md" in indexed.stderr
+    assert "Traceback" not in indexed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        (("index", "nowhere"), {}, "nowhere is not a folder"),
+        (("serve",), {"PORT": "http"}, "PORT is 'http'"),
+        (("serve", "--port", "99999"), {}, "99999"),
+        (("serve",), {"OPENAI_BASE_URL": "http://x/v1"}, "CHATKIT_MODEL is not set"),
+        (("migrate",), {"DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/x"}, "database"),
+        (("search", "x"), {"QDRANT_URL": "http://127.0.0.1:1"}, "Qdrant at 127.0.0.1"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    place: Path, arguments: tuple[str, ...], variables: dict[str, str], said: str
+) -> None:
+    done = run(place, *arguments, **variables)
+
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_tool_that_is_missing_stops_the_start_with_a_sentence(place: Path) -> None:
+    done = run(place, "serve", "--port", str(free_port()), CHATKIT_TOOLS="no_such:tool")
+
+    assert done.returncode == 3
+    assert "CHATKIT_TOOLS names 'no_such:tool'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "index", "search", "ask", "migrate"])
+def test_help_says_what_a_command_does(place: Path, command: str) -> None:
+    shown = run(place, command, "--help")
+
+    assert shown.returncode == 0
+    assert shown.stdout.startswith(f"Usage: chatkit-server {command}")
+    assert len(shown.stdout.splitlines()) > 6
+
+
+def test_migrate_applies_and_then_has_nothing_to_do(place: Path) -> None:
+    assert "applied 0001" in run(place, "migrate").stdout
+    assert run(place, "migrate").stdout == "The database is up to date.\n"
+
+
+def test_index_and_search_import_no_agent(place: Path) -> None:
+    code = (
+        "import sys; from chatkit_server.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('agents', 'openai', 'qdrant_client') if name in sys.modules])"
+    )
+    for arguments in (["index", "docs"], ["search", "bread"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=place, capture_output=True, text=True
+        )
+        assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def test_a_thread_is_in_the_history_after_a_restart(place: Path) -> None:
+    run(place, "index", "docs", "--base-url", "/docs")
+    port = free_port()
+    thread_id, secret = "", ""
+    for round_ in range(2):
+        with subprocess.Popen(
+            [sys.executable, "-m", "chatkit_server", "serve", "--port", str(port)],
+            cwd=place,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as server:
+            try:
+                said = read_until_ready(server)
+                assert f"Ready: http://localhost:{port}/chat" in said, said
+                client = Client(f"http://127.0.0.1:{port}", secret or Client("").secret)
+                secret = client.secret
+                if round_ == 0:
+                    thread_id = client.ask("How do I connect to Neon?").thread_id
+                    # A second process uses the same folder meanwhile.
+                    asked = run(place, "ask", "How many degrees to bake the loaf?")
+                    assert "Oven" in asked.stdout
+                else:
+                    assert [thread["id"] for thread in client.threads()] == [thread_id]
+            finally:
+                server.send_signal(signal.SIGINT)
+                _, rest = server.communicate(timeout=30)
+        assert server.returncode == 0, rest
+        assert "Traceback" not in rest
+
+
+def read_until_ready(server: subprocess.Popen[str]) -> str:
+    assert server.stderr is not None
+    said = ""
+    for line in server.stderr:
+        said += line
+        if line.startswith("Ready: "):
+            break
+    return said
+
+
+def test_two_workers_serve_one_database(place: Path) -> None:
+    run(place, "index", "docs", "--base-url", "/docs")
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "chatkit_server", "serve", "--port", str(port), "--workers", "2"],
+        cwd=place,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        client = Client(f"http://127.0.0.1:{port}")
+        pids: set[int] = set()
+        deadline = time.monotonic() + 60
+        while len(pids) < 2 and time.monotonic() < deadline:
+            try:
+                pids.add(httpx.get(f"{client.url}/healthz").json()["pid"])
+            except httpx.TransportError:
+                continue
+        assert len(pids) == 2
+        thread_id = client.ask("How do I connect to Neon?").thread_id
+        for _ in range(6):
+            assert client.threads()[0]["id"] == thread_id
+    finally:
+        server.terminate()
+        assert server.wait(30) is not None
