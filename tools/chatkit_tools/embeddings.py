@@ -35,6 +35,7 @@ class OpenAIEmbeddings:
         base_url: str | None = None,
         api_key: str | None = None,
         size: int | None = None,
+        max_retries: int = 2,
     ) -> None:
         """`size` asks the service for shorter vectors than the model's own."""
         # Imported here, since the package costs more time than everything else together.
@@ -43,7 +44,9 @@ class OpenAIEmbeddings:
         # Local servers want no key, the client insists on one. Without a base URL it reads both
         # from its usual environment variables.
         key = api_key or ("none" if base_url else None)
-        self._client = AsyncOpenAI(base_url=base_url, api_key=key, timeout=60.0)
+        self._client = AsyncOpenAI(
+            base_url=base_url, api_key=key, timeout=60.0, max_retries=max_retries
+        )
         self._model = model
         self._wanted = size
         self._size = size

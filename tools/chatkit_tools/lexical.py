@@ -12,6 +12,10 @@ TITLE_WEIGHT = 3
 _LATE = 1e9
 # An address repeats words of another page.
 _LINK_TARGET = re.compile(r"\]\([^()\s]*\)")
+_CODE_BLOCK = re.compile(
+    r"^[ \t>]*(?P<fence>`{3,}|~{3,}).*?^[ \t>]*(?P=fence)", re.DOTALL | re.MULTILINE
+)
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +61,10 @@ class Lexical:
 
 def lexical_text(title: str, headings: Sequence[str], text: str) -> str:
     """Put the title and the path of headings in front of the text."""
-    words = _LINK_TARGET.sub("]", text)
+    words = _CODE_BLOCK.sub(_each_word_once, _LINK_TARGET.sub("]", text))
     return "\n".join([*([title] * TITLE_WEIGHT), *headings, words])
+
+
+def _each_word_once(code: re.Match[str]) -> str:
+    # Code repeats a name because its syntax wants that, and not because it is about it.
+    return " ".join(dict.fromkeys(_WORD.findall(code[0])))

@@ -1,0 +1,46 @@
+"""The places where a collection may live, each a parameter of the contract."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatkit_tools import OpenAIEmbeddings
+from tests.tools.embedder import EmbeddingServer
+from tests.tools.place import Place
+from tests.tools.rest import RestServer
+
+# The `server` is there only where QDRANT_TEST_URL names one; nothing is skipped without it.
+PLACES = ["engine", "local", *(["server"] if os.environ.get("QDRANT_TEST_URL") else [])]
+
+
+@pytest.fixture(params=PLACES)
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    async with AsyncExitStack() as stack:
+        if request.param == "engine":
+            where: dict[str, Any] = {"data_dir": tmp_path / "data"}
+        elif request.param == "local":
+            where = {"url": stack.enter_context(RestServer.run()).url}
+        else:
+            where = {
+                "url": os.environ["QDRANT_TEST_URL"],
+                "api_key": os.environ.get("QDRANT_TEST_API_KEY"),
+            }
+        place = Place(where, stack)
+        yield place
+        await (await place.collection()).drop()
+
+
+@pytest.fixture
+def embedder() -> Iterator[EmbeddingServer]:
+    with EmbeddingServer.run() as server:
+        yield server
+
+
+@pytest.fixture
+async def embeddings(embedder: EmbeddingServer) -> AsyncIterator[OpenAIEmbeddings]:
+    async with OpenAIEmbeddings("hashed", base_url=embedder.url) as opened:
+        yield opened

@@ -1,0 +1,82 @@
+"""A small server that speaks `/v1/embeddings`, with vectors made of hashed words."""
+
+import json
+import math
+import re
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class EmbeddingServer(ThreadingHTTPServer):
+    """`inputs` has every text that was embedded; `fails` makes it answer 500."""
+
+    daemon_threads = True
+
+    def __init__(self, size: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.size = size
+        self.inputs: list[str] = []
+        self.batches: list[int] = []
+        self.keys: set[str | None] = set()
+        self.fails = False
+        # Words that count as one: what dense vectors find and words do not.
+        self.synonyms: dict[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    @classmethod
+    @contextmanager
+    def run(cls, size: int = 32) -> Iterator["EmbeddingServer"]:
+        with cls(size) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+            thread.start()
+            try:
+                yield server
+            finally:
+                server.shutdown()
+                thread.join()
+
+    def embed(self, text: str) -> list[float]:
+        vector = [0.0] * self.size
+        for word in re.findall(r"\w+", text.lower()):
+            vector[zlib.crc32(self.synonyms.get(word, word).encode()) % self.size] += 1.0
+        length = math.hypot(*vector) or 1.0
+        return [value / length for value in vector]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    server: EmbeddingServer
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.keys.add(self.headers["Authorization"])
+        status, answer = (500, {"error": {"message": "out of order"}})
+        if not self.server.fails and self.path == "/v1/embeddings":
+            assert body["encoding_format"] == "float"
+            self.server.inputs += body["input"]
+            self.server.batches.append(len(body["input"]))
+            status, answer = 200, self._answer(body)
+        content = json.dumps(answer).encode()
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        data = [
+            {"object": "embedding", "index": index, "embedding": self.server.embed(text)}
+            for index, text in enumerate(body["input"])
+        ]
+        # Services are free in their order.
+        data.reverse()
+        usage = {"prompt_tokens": 0, "total_tokens": 0}
+        return {"object": "list", "data": data, "model": body["model"], "usage": usage}

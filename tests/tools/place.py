@@ -1,0 +1,33 @@
+"""A place where collections live: the engine, or a server of any kind."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import uuid4
+
+from chatkit_tools import Embeddings, Passages
+from chatkit_tools.collection import Collection
+from chatkit_tools.connection import connect_engine, connect_server
+
+
+class Place:
+    """Opens clients of one place, all of them closed after the test."""
+
+    def __init__(self, where: dict[str, Any], stack: AsyncExitStack) -> None:
+        self.where = where
+        self._stack = stack
+        self.name = f"test-{uuid4().hex[:12]}"
+
+    async def open(
+        self, *, embeddings: Embeddings | None = None, language: str = "english"
+    ) -> Passages:
+        opened = Passages.open(
+            collection=self.name, embeddings=embeddings, language=language, **self.where
+        )
+        return await self._stack.enter_async_context(opened)
+
+    async def collection(self) -> Collection:
+        if "url" in self.where:
+            connecting = connect_server(self.where["url"], self.where.get("api_key"))
+        else:
+            connecting = connect_engine(self.where["data_dir"] / "search")
+        return Collection(self.name, await self._stack.enter_async_context(connecting))

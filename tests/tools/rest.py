@@ -1,0 +1,138 @@
+"""Qdrant's REST interface in front of qdrant-client's local mode.
+
+Each body is read by qdrant-client's own models, which know every field of Qdrant's interface and
+refuse others: what passes here is what a server would understand.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from qdrant_client import QdrantClient, models
+
+_DUMP = TypeAdapter(Any)
+
+
+class RestServer(ThreadingHTTPServer):
+    """A local Qdrant on loopback; `requests` has method and path of all that was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.client = QdrantClient(":memory:")
+        self.lock = threading.Lock()
+        self.requests: list[tuple[str, str]] = []
+        self.calls: dict[tuple[str, str], Callable[[str, bytes], Any]] = {
+            ("GET", ""): lambda name, _: self.client.get_collection(name),
+            ("PUT", ""): self._create,
+            ("PATCH", ""): self._update,
+            ("DELETE", ""): lambda name, _: self.client.delete_collection(name),
+            ("PUT", "/vectors/dense"): self._add_vector,
+            ("PUT", "/points"): self._upsert,
+            ("POST", "/points"): self._retrieve,
+            ("PUT", "/points/vectors"): self._update_vectors,
+            ("POST", "/points/delete"): self._delete,
+            ("POST", "/points/scroll"): self._scroll,
+            ("POST", "/points/count"): self._count,
+            ("POST", "/points/query/batch"): self._query,
+        }
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @classmethod
+    @contextmanager
+    def run(cls) -> Iterator["RestServer"]:
+        with cls() as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+            thread.start()
+            try:
+                yield server
+            finally:
+                server.shutdown()
+                thread.join()
+                server.client.close()
+
+    def _create(self, name: str, body: bytes) -> Any:
+        asked = models.CreateCollection.model_validate_json(body)
+        return self.client.create_collection(
+            name,
+            vectors_config=asked.vectors or {},
+            sparse_vectors_config=asked.sparse_vectors,
+        )
+
+    def _update(self, name: str, body: bytes) -> Any:
+        asked = models.UpdateCollection.model_validate_json(body)
+        return self.client.update_collection(name, optimizers_config=asked.optimizers_config)
+
+    def _add_vector(self, name: str, body: bytes) -> Any:
+        asked = models.DenseVectorNameConfig.model_validate_json(body)
+        return self.client.create_vector_name(name, "dense", asked)
+
+    def _upsert(self, name: str, body: bytes) -> Any:
+        return self.client.upsert(name, models.PointsList.model_validate_json(body).points)
+
+    def _retrieve(self, name: str, body: bytes) -> Any:
+        asked = models.PointRequest.model_validate_json(body)
+        return self.client.retrieve(name, asked.ids, with_payload=asked.with_payload or True)
+
+    def _update_vectors(self, name: str, body: bytes) -> Any:
+        asked = models.UpdateVectors.model_validate_json(body)
+        return self.client.update_vectors(name, asked.points)
+
+    def _delete(self, name: str, body: bytes) -> Any:
+        return self.client.delete(name, models.PointIdsList.model_validate_json(body))
+
+    def _scroll(self, name: str, body: bytes) -> Any:
+        asked = models.ScrollRequest.model_validate_json(body)
+        points, following = self.client.scroll(
+            name,
+            limit=asked.limit or 10,
+            offset=asked.offset,
+            with_payload=asked.with_payload or False,
+        )
+        return {"points": points, "next_page_offset": following}
+
+    def _count(self, name: str, body: bytes) -> Any:
+        asked = models.CountRequest.model_validate_json(body)
+        return self.client.count(name, count_filter=asked.filter, exact=bool(asked.exact))
+
+    def _query(self, name: str, body: bytes) -> Any:
+        asked = models.QueryRequestBatch.model_validate_json(body)
+        return self.client.query_batch_points(name, asked.searches)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    server: RestServer
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.path.partition("?")[0]
+        self.server.requests.append((self.command, path))
+        _, _, name, *rest = path.split("/")
+        call = self.server.calls[self.command, "/".join(["", *rest]) if rest else ""]
+        answer: Any
+        try:
+            with self.server.lock:
+                answer, status = {"result": call(name, body), "status": "ok", "time": 0.0}, 200
+        except ValidationError as exc:
+            answer, status = {"status": {"error": f"Format error in JSON body: {exc}"}}, 400
+        except ValueError as exc:
+            status = 404 if "not found" in str(exc) else 400
+            answer = {"status": {"error": str(exc)}}
+        content = json.dumps(_DUMP.dump_python(answer, mode="json")).encode()
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815

@@ -1,0 +1,279 @@
+"""What `Passages` promises, wherever its collection lives."""
+
+from pathlib import Path
+
+import pytest
+
+from chatkit_tools import (
+    CollectionMismatchError,
+    OpenAIEmbeddings,
+    Passages,
+    SearchUnavailableError,
+)
+from tests.tools.embedder import EmbeddingServer
+from tests.tools.place import Place
+
+
+async def test_nothing_is_found_before_anything_is_indexed(place: Place) -> None:
+    passages = await place.open()
+
+    assert await passages.search("postgres") == []
+    assert await passages.count() == 0
+    await passages.ping()
+
+
+async def test_a_question_finds_the_section_that_answers_it(
+    place: Place, docs_folder: Path
+) -> None:
+    passages = await place.open()
+    summary = await passages.index(docs_folder, base_url="/docs/")
+
+    hits = await passages.search("What is the connection string for Postgres?")
+
+    assert (summary.added, summary.changed, summary.removed, summary.unchanged) == (3, 0, 0, 0)
+    assert summary.passages == await passages.count() == 9
+    assert hits[0].url == "/docs/guides/connect-postgres#connection-string"
+    assert hits[0].title == "Connect Lantern to Postgres"
+    assert hits[0].headings == ("Connection string",)
+    assert "export LANTERN_DATABASE" in hits[0].text
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+async def test_at_most_three_passages_of_a_page_are_given(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    sections = "\n".join(f"## Part {number}\n\nThe flux valve {number}.\n" for number in range(9))
+    (folder / "many.md").write_text(f"# Flux valve\n\n{sections}")
+    (folder / "one.md").write_text("# Other\n\nA flux valve stands here too, among other words.")
+    passages = await place.open()
+    await passages.index(folder)
+
+    documents = [hit.document for hit in await passages.search("flux valve", limit=8)]
+
+    assert documents == ["many.md", "many.md", "many.md", "one.md"]
+
+
+async def test_coverage_tells_how_much_of_the_question_a_passage_has(
+    place: Place, docs_folder: Path
+) -> None:
+    passages = await place.open()
+    await passages.index(docs_folder)
+
+    (full, *_) = await passages.search("the kill switch turns a flag off")
+    (half, *_) = await passages.search("kill switch for zeppelins")
+    rare = await passages.search("flag zeppelins hydrogen")
+
+    assert full.coverage == pytest.approx(1.0)
+    assert 0.4 < half.coverage < 0.8
+    # Both words that nobody wrote weigh more than the one that is everywhere.
+    assert all(hit.coverage < 0.25 for hit in rare)
+
+
+async def test_unchanged_documents_are_left_alone(place: Place, docs_folder: Path) -> None:
+    passages = await place.open()
+    await passages.index(docs_folder)
+    steps: list[tuple[int, int]] = []
+
+    summary = await passages.index(docs_folder, progress=lambda *step: steps.append(step))
+
+    assert (summary.added, summary.changed, summary.unchanged, summary.removed) == (0, 0, 3, 0)
+    assert steps[-1] == (3, 3)
+
+
+async def test_an_edited_document_is_replaced_and_a_deleted_one_is_gone(
+    place: Place, docs_folder: Path
+) -> None:
+    passages = await place.open()
+    await passages.index(docs_folder)
+    (docs_folder / "intro.md").write_text("---\nslug: /\n---\n\nNow a zeppelin.")
+    (docs_folder / "guides/rollouts.md").unlink()
+
+    summary = await passages.index(docs_folder)
+
+    assert (summary.added, summary.changed, summary.unchanged, summary.removed) == (0, 1, 1, 1)
+    assert summary.passages == 1 + 3
+    assert [hit.url for hit in await passages.search("zeppelin")] == ["/"]
+    assert await passages.search("cargo") == []
+    assert await passages.search("percentages") == []
+
+
+async def test_an_unreadable_document_is_named_and_keeps_what_was_indexed(
+    place: Place, docs_folder: Path
+) -> None:
+    passages = await place.open()
+    await passages.index(docs_folder)
+    (docs_folder / "guides/rollouts.md").write_bytes(b"# Gradual \xff rollouts")
+    (docs_folder / "new.md").write_text("---\ntitle: [\n---\n\nText")
+
+    summary = await passages.index(docs_folder)
+
+    assert [document.path for document in summary.unreadable] == ["guides/rollouts.md", "new.md"]
+    assert "not UTF-8 at byte 10" in summary.unreadable[0].reason
+    assert "front matter, line" in summary.unreadable[1].reason
+    assert (summary.unchanged, summary.removed) == (2, 0)
+    assert (await passages.search("kill switch"))[0].document == "guides/rollouts.md"
+
+
+async def test_weights_follow_when_the_mean_length_drifts(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "a.md").write_text("# Alpha\n\nShort.")
+    passages = await place.open()
+    await passages.index(folder)
+    before = (await passages.search("alpha"))[0].score
+    for number in range(4):
+        (folder / f"long-{number}.md").write_text(f"# Long {number}\n\n" + "filler words " * 80)
+
+    summary = await passages.index(folder)
+
+    note = await (await place.collection()).read_note()
+    assert summary.unchanged == 1
+    assert note is not None
+    assert note["mean_length"] > 100
+    assert note["complete"]
+    # The short page weighs more beside long ones, and its word is rarer now.
+    assert (await passages.search("alpha"))[0].score > before
+
+
+async def test_a_run_that_broke_off_is_made_up_for(place: Place, docs_folder: Path) -> None:
+    passages = await place.open()
+    await passages.index(docs_folder)
+    collection = await place.collection()
+    ids = [id_ async for id_, payload in collection.scroll(["document"])]
+    await collection.delete(ids[:2])
+
+    summary = await passages.index(docs_folder)
+
+    assert summary.changed >= 1
+    assert summary.passages == 9
+
+
+async def test_a_link_follows_the_page_that_moved(place: Place, docs_folder: Path) -> None:
+    passages = await place.open()
+    await passages.index(docs_folder)
+    (docs_folder / "intro.md").write_text("# Lantern\n\nWithout a slug.")
+
+    summary = await passages.index(docs_folder)
+
+    assert (summary.changed, summary.unchanged) == (2, 1)
+    (hit, *_) = await passages.search("connection string of Postgres")
+    assert "[the install guide](/intro)" in hit.text
+
+
+async def test_another_language_weighs_everything_anew(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "haus.md").write_text("# Haus\n\nDie Häuser der Stadt sind alt.")
+    await (await place.open()).index(folder)
+    german = await place.open(language="german")
+    await german.index(folder)
+
+    hits = await german.search("alte Häuser in der Stadt")
+
+    assert hits[0].document == "haus.md"
+    assert hits[0].coverage == pytest.approx(1.0)
+
+
+async def test_a_lexical_collection_gains_dense_vectors(
+    place: Place, docs_folder: Path, embedder: EmbeddingServer, embeddings: OpenAIEmbeddings
+) -> None:
+    embedder.synonyms = {"undo": "off", "quickly": "second"}
+    await (await place.open()).index(docs_folder)
+    passages = await place.open(embeddings=embeddings)
+    assert await passages.search("undo quickly") == []
+
+    summary = await passages.index(docs_folder)
+    hits = await passages.search("undo quickly")
+
+    assert summary.changed == 3
+    assert summary.passages == 9
+    assert hits[0].url == "/guides/rollouts#kill-switch"
+    embedder.inputs.clear()
+    assert (await passages.index(docs_folder)).unchanged == 3
+    assert embedder.inputs == []
+
+
+async def test_words_are_enough_while_the_embedding_service_is_down(
+    place: Place,
+    docs_folder: Path,
+    embedder: EmbeddingServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with OpenAIEmbeddings("hashed", base_url=embedder.url, max_retries=0) as embeddings:
+        passages = await place.open(embeddings=embeddings)
+        await passages.index(docs_folder)
+        embedder.fails = True
+
+        hits = await passages.search("kill switch")
+
+    assert hits[0].headings == ("Kill switch",)
+    assert "searching by words alone" in caplog.text
+
+
+async def test_vectors_of_another_length_are_refused(
+    place: Place, docs_folder: Path, embeddings: OpenAIEmbeddings
+) -> None:
+    await (await place.open(embeddings=embeddings)).index(docs_folder)
+    with EmbeddingServer.run(size=48) as other:
+        async with OpenAIEmbeddings("longer", base_url=other.url) as longer:
+            passages = await place.open(embeddings=longer)
+
+            with pytest.raises(CollectionMismatchError, match=r"32 numbers.*gives 48"):
+                await passages.index(docs_folder)
+            with pytest.raises(CollectionMismatchError, match="QDRANT_COLLECTION"):
+                await passages.search("kill switch")
+
+
+async def test_another_model_of_the_same_length_embeds_everything_again(
+    place: Place, docs_folder: Path, embedder: EmbeddingServer, embeddings: OpenAIEmbeddings
+) -> None:
+    await (await place.open(embeddings=embeddings)).index(docs_folder)
+    embedder.inputs.clear()
+    async with OpenAIEmbeddings("hashed-2", base_url=embedder.url) as other:
+        summary = await (await place.open(embeddings=other)).index(docs_folder)
+
+    assert summary.changed == 3
+    assert len([text for text in embedder.inputs if text != "size"]) == 9
+
+
+async def test_points_of_somebody_else_are_refused(place: Place, docs_folder: Path) -> None:
+    collection = await place.collection()
+    await collection.create()
+    foreign = "11111111-2222-4333-8444-555555555555"
+    await collection.upsert([{"id": foreign, "vector": {}, "payload": {"text": "theirs"}}])
+    passages = await place.open()
+
+    with pytest.raises(CollectionMismatchError, match="not written by this version"):
+        await passages.index(docs_folder)
+
+    assert [id_ async for id_, _ in collection.scroll(["text"])] == [foreign]
+
+
+async def test_two_clients_see_what_the_other_indexes(place: Place, docs_folder: Path) -> None:
+    first, second = await place.open(), await place.open()
+    assert await second.search("kill switch") == []
+
+    await first.index(docs_folder)
+
+    assert (await second.search("kill switch"))[0].headings == ("Kill switch",)
+
+
+async def test_a_server_that_is_away_is_said_to_be(docs_folder: Path) -> None:
+    async with Passages.open(url="http://127.0.0.1:9") as passages:
+        for call in (passages.ping(), passages.count(), passages.search("x")):
+            with pytest.raises(SearchUnavailableError, match=r"Qdrant at 127\.0\.0\.1"):
+                await call
+        with pytest.raises(ConnectionError):
+            await passages.index(docs_folder)
+
+
+async def test_either_a_folder_or_a_server_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="either data_dir or url"):
+        async with Passages.open():
+            pass
+    with pytest.raises(ValueError, match="either data_dir or url"):
+        async with Passages.open(data_dir=tmp_path, url="http://localhost"):
+            pass
+    with pytest.raises(ValueError, match="klingon"):
+        async with Passages.open(data_dir=tmp_path, language="klingon"):
+            pass
