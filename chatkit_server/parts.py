@@ -173,6 +173,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 async def _rehearse(parts: Parts, model: Model) -> None:
     try:
         await parts.server.rehearse(model)
+        if parts.migrated:
+            # The pool connects in the background; the first reader would wait for it.
+            await parts.store.ping()
     except Exception:
         logger.warning("the rehearsal failed; the first answer will be slow", exc_info=True)
 

@@ -678,8 +678,11 @@ class _TurnMemory:
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
     ) -> Page[ThreadItem]:
-        if after is None and order == "desc" and limit <= len(self._items):
-            return Page(data=list(self._items[: -limit - 1 : -1]), has_more=True)
+        complete = len(self._items) < HISTORY
+        if after is None and order == "desc" and (complete or limit <= len(self._items)):
+            newest = list(self._items[: -limit - 1 : -1])
+            more = not complete or limit < len(self._items)
+            return Page(data=newest, has_more=more, after=newest[-1].id if more else None)
         return await self._store.load_thread_items(thread_id, after, limit, order, context)
 
     async def add_thread_item(
