@@ -32,6 +32,7 @@ SOURCES = (
     "site/package-lock.json",
 )
 OUTSIDE = "https://elsewhere.example/guide"
+CODE = "\n\n```bash\nexport PORT=8000\n```\n"
 NOW = "2026-01-02T03:04:05Z"
 
 
@@ -72,7 +73,10 @@ def find_heading(build: Path) -> Heading:
 
 @dataclass(slots=True)
 class ScriptedSite:
-    """Answers every question with the same two sentences, the second one after `release()`."""
+    """Answers every question with two sentences and a piece of code.
+
+    After `hold()` all but the first sentence waits for `release()`.
+    """
 
     heading: Heading
     requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
@@ -135,15 +139,15 @@ class ScriptedSite:
         yield update(
             answer, "added", content={"type": "output_text", "text": "", "annotations": []}
         )
-        for piece, source in (
-            ("This is the first sentence.", {"url": self.heading.url, "title": self.heading.text}),
-            (" This is the second sentence.", {"url": OUTSIDE, "title": "A guide elsewhere"}),
+        for piece, title, url in (
+            ("This is the first sentence.", self.heading.text, self.heading.url),
+            (" This is the second sentence.", "A guide elsewhere", OUTSIDE),
         ):
             if text:
                 await to_thread.run_sync(self._gate.wait)
             text += piece
             yield update(answer, "text_delta", delta=piece)
-            source |= {"type": "url"}
+            source = {"type": "url", "title": title, "url": url}
             annotation = {"type": "annotation", "source": source, "index": len(text)}
             yield update(
                 answer,
@@ -152,6 +156,8 @@ class ScriptedSite:
                 annotation=annotation,
             )
             annotations.append(annotation)
+        text += CODE
+        yield update(answer, "text_delta", delta=CODE)
         content = {"type": "output_text", "text": text, "annotations": annotations}
         done = {**answer, "content": [content]}
         items.append(done)

@@ -14,12 +14,13 @@ from playwright.sync_api import (
     expect,
 )
 
-from tests.browser.site import OUTSIDE, ScriptedSite, serve_site
+from tests.browser.site import OUTSIDE, WEB, ScriptedSite, serve_site
 
 pytestmark = pytest.mark.browser
 
 FIRST = "This is the first sentence."
 SECOND = "This is the second sentence."
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
@@ -72,6 +73,7 @@ def open_chat(page: Page) -> None:
 
 def ask(page: Page, question: str = "How do I connect it to Neon?") -> None:
     composer(page).fill(question)
+    expect(panel(page).get_by_role("button", name="Send message")).to_be_enabled()
     composer(page).press("Enter")
     expect(panel(page)).to_contain_text(FIRST)
 
@@ -230,6 +232,36 @@ def test_the_chat_follows_the_dark_mode_of_the_site(page: Page, site: ScriptedSi
     expect(composer(page)).not_to_have_css("color", light)
     page.evaluate("document.documentElement.dataset.theme = 'light'")
     expect(composer(page)).to_have_css("color", light)
+
+
+def test_code_is_coloured_like_the_code_of_the_site(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url)
+    open_chat(page)
+    ask(page)
+    variable = panel(page).locator("pre").get_by_text("PORT", exact=True)
+
+    color = variable.evaluate("element => element.style.color")
+
+    # The site loads this language for its own pages.
+    assert color != ""
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    expect(variable).not_to_have_css("color", color)
+
+
+def test_bubble_and_chat_have_no_accessibility_violations(page: Page, site: ScriptedSite) -> None:
+    page.goto(site.url + "/docs/neon")
+    open_chat(page)
+    ask(page)
+    expect(panel(page)).to_contain_text(SECOND)
+
+    page.evaluate(AXE.read_text())
+    for theme in ("light", "dark"):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        violations = page.evaluate(
+            """async () => (await axe.run({ include: ["#chatkit-panel", ".chatkit-bubble"] }))
+                .violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])"""
+        )
+        assert violations == []
 
 
 def test_escape_closes_and_the_bubble_has_the_focus(page: Page, site: ScriptedSite) -> None:

@@ -22,10 +22,18 @@ await build({
   packages: "external",
 });
 
-// Docusaurus bundles these again for the site: its own modules and React must stay the site's, and
+// Docusaurus bundles these again for the site: its own modules, Prism and React must stay the site's, and
 // the panel a chunk of its own.
 const browser = { ...shared, format: "esm", platform: "browser", jsx: "automatic" };
-const site = ["@docusaurus/*", "@generated/*", "react", "react/*", "react-dom", "react-dom/*"];
+const site = [
+  "@docusaurus/*",
+  "@generated/*",
+  "prism-react-renderer",
+  "react",
+  "react/*",
+  "react-dom",
+  "react-dom/*",
+];
 await build({
   ...browser,
   entryPoints: ["src/client.ts"],

@@ -1,6 +1,7 @@
 import type { Config, Plugin } from "@docusaurus/types";
 import type * as Preset from "@docusaurus/preset-classic";
-import { themes } from "prism-react-renderer";
+
+import { codeTheme } from "./src/code";
 
 /** `npm start` serves the pages itself and leaves the chat to a server that runs beside it. */
 function developmentProxy(): Plugin {
@@ -101,8 +102,8 @@ const config: Config = {
       copyright: "MIT licence. It implements the ChatKit protocol; it is not a product of OpenAI.",
     },
     prism: {
-      theme: themes.github,
-      darkTheme: themes.vsDark,
+      theme: codeTheme("light"),
+      darkTheme: codeTheme("dark"),
       additionalLanguages: ["bash", "docker", "ini", "json", "sql"],
     },
   } satisfies Preset.ThemeConfig,

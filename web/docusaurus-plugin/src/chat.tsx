@@ -2,8 +2,10 @@ import { useMemo, useSyncExternalStore } from "react";
 import type { ReactNode } from "react";
 
 import { storedThread, visitorFetch } from "@docs-chatkit/core";
-import { ChatKit, useChatKit } from "@openai/chatkit-react";
+import type { DocsChatKitOptions } from "@docs-chatkit/element";
+import { ChatKit, useChatKit, type UseChatKitOptions } from "@openai/chatkit-react";
 
+import { siteHighlight } from "./highlight";
 import type { PageOptions } from "./index";
 import { readPage } from "./page";
 import { readTheme, watchTheme } from "./theme";
@@ -26,7 +28,9 @@ export function Chat({ options, onReady, onClose }: ChatProps): ReactNode {
     };
   }, [namespace]);
 
-  const { control } = useChatKit({
+  const dark = theme.colorScheme === "dark";
+  const highlight = useMemo(() => siteHighlight(dark), [dark]);
+  const chatOptions: UseChatKitOptions & DocsChatKitOptions = {
     // The interface asks for a key; only OpenAI's own UI checks it.
     api: { url, domainKey: "self-hosted", fetch },
     theme,
@@ -40,6 +44,8 @@ export function Chat({ options, onReady, onClose }: ChatProps): ReactNode {
     onThreadChange: ({ threadId }) => {
       thread.write(threadId);
     },
-  });
+    highlight,
+  };
+  const { control } = useChatKit(chatOptions);
   return <ChatKit control={control} />;
 }

@@ -23,7 +23,8 @@ class Panel {
   readonly #bubble: HTMLButtonElement;
   readonly #icon: SVGPathElement | null;
   readonly #chatIcon: string;
-  readonly #host = document.createElement("div");
+  // A section, so that the chat's header is not taken for the banner of the page.
+  readonly #host = document.createElement("section");
 
   constructor(bubble: HTMLButtonElement, options: PageOptions) {
     this.#bubble = bubble;

@@ -112,11 +112,11 @@ test("the bubble weighs less than 1.5 KB", () => {
   assert.ok(weight < 1536, `${weight} bytes`);
 });
 
-test("React and Docusaurus stay the site's own", () => {
+test("React, Prism and Docusaurus stay the site's own", () => {
   const panel = readFileSync(new URL("../lib/panel.js", import.meta.url), "utf8");
   const imported = [...panel.matchAll(/^import[^;]*?from "([^"]+)";/gm)].map(([, name]) => name);
   assert.deepEqual(
     [...new Set(imported)].filter((name) => !/^(@docusaurus|@generated)\//.test(name)).sort(),
-    ["react", "react-dom/client", "react/jsx-runtime"],
+    ["prism-react-renderer", "react", "react-dom/client", "react/jsx-runtime"],
   );
 });
