@@ -1,11 +1,45 @@
 """Turns documents into passages and finds them again with Qdrant."""
 
-from chatkit_tools.documents import Document, UnreadableDocument, read_documents
-from chatkit_tools.embeddings import Embeddings, OpenAIEmbeddings
-from chatkit_tools.errors import CollectionError, CollectionMismatchError, SearchUnavailableError
-from chatkit_tools.indexing import IndexSummary
-from chatkit_tools.passage import Hit, Passage
-from chatkit_tools.passages import Passages
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chatkit_tools.documents import Document, UnreadableDocument, read_documents
+    from chatkit_tools.embeddings import Embeddings, OpenAIEmbeddings
+    from chatkit_tools.errors import (
+        CollectionError,
+        CollectionMismatchError,
+        SearchUnavailableError,
+    )
+    from chatkit_tools.indexing import IndexSummary
+    from chatkit_tools.passage import Hit, Passage
+    from chatkit_tools.passages import Passages
+    from chatkit_tools.tool import (
+        Numbers,
+        parse_passages,
+        render_passages,
+        search_docs_tool,
+    )
+
+# A module is imported when a name of it is: the engine needs no parser, `search` needs no agent.
+_MODULES = {
+    "CollectionError": "errors",
+    "CollectionMismatchError": "errors",
+    "Document": "documents",
+    "Embeddings": "embeddings",
+    "Hit": "passage",
+    "IndexSummary": "indexing",
+    "Numbers": "tool",
+    "OpenAIEmbeddings": "embeddings",
+    "Passage": "passage",
+    "Passages": "passages",
+    "SearchUnavailableError": "errors",
+    "UnreadableDocument": "documents",
+    "parse_passages": "tool",
+    "read_documents": "documents",
+    "render_passages": "tool",
+    "search_docs_tool": "tool",
+}
 
 __all__ = [
     "CollectionError",
@@ -14,10 +48,20 @@ __all__ = [
     "Embeddings",
     "Hit",
     "IndexSummary",
+    "Numbers",
     "OpenAIEmbeddings",
     "Passage",
     "Passages",
     "SearchUnavailableError",
     "UnreadableDocument",
+    "parse_passages",
     "read_documents",
+    "render_passages",
+    "search_docs_tool",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

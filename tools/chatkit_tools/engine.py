@@ -98,7 +98,7 @@ class EngineServer(ThreadingMixIn, UnixStreamServer):
         super().shutdown_request(request)
         with self._lock:
             self._connections -= 1
-            self._idle_until = max(self._idle_until, time.monotonic() + _IDLE)
+            self._idle_until = time.monotonic() + _IDLE
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # A client that goes in the middle of an answer is nothing to report.
