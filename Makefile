@@ -92,11 +92,11 @@ clean: ## Remove what was built; data in CHATKIT_DATA_DIR stays
 	npm --prefix web run build
 	@touch $@
 
-.make/site-node: web/site/package-lock.json .make/web
+.make/site-node: web/site/package-lock.json | .make/node
 	npm --prefix web/site ci
 	@touch $@
 
-.make/site: .make/site-node $(SITE_SOURCES)
+.make/site: .make/site-node .make/web $(SITE_SOURCES)
 	npm --prefix web/site run build
 	@touch $@
 

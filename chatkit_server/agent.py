@@ -46,7 +46,10 @@ def make_model(settings: Settings) -> tuple[Model, ModelSettings]:
 def make_agent(
     settings: Settings, search_docs: Tool, model: Model, model_settings: ModelSettings | None
 ) -> Agent[Any]:
-    """The agent of the settings: `CHATKIT_AGENT` as it is, or ours with `CHATKIT_TOOLS`.
+    """The agent of the settings: `CHATKIT_AGENT`, or ours with `CHATKIT_TOOLS`.
+
+    An agent of one's own gets `search_docs` where it has no such tool, and our model where it
+    names none.
 
     Raises:
         SettingsError: a reference leads nowhere, or to something else.
@@ -58,8 +61,11 @@ def make_agent(
                 f"CHATKIT_AGENT is {settings.agent!r}, which is a {type(agent).__name__}; "
                 "it must be an agents.Agent"
             )
+        if all(tool.name != search_docs.name for tool in agent.tools):
+            agent = agent.clone(tools=[*agent.tools, search_docs])
         if agent.model is None:
-            agent = agent.clone(model=model, model_settings=model_settings or ModelSettings())
+            ours = model_settings or ModelSettings()
+            agent = agent.clone(model=model, model_settings=ours.resolve(agent.model_settings))
         return agent
     return Agent(
         name="docs",

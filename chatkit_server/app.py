@@ -10,15 +10,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from .errors import sentence
 from .identity import TokenVerifier, make_identity
 from .pages import STATIC, Site, chat_page
-from .parts import open_parts
-from .response import drain
+from .parts import Health, open_parts
+from .response import DRAINING, drain
 from .settings import Settings, read_settings
 
 
@@ -38,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             from .routes import chatkit_router
 
             app.state.parts = parts
+            DRAINING.clear()
             app.include_router(
                 chatkit_router(
                     parts.server,
@@ -70,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=["Retry-After"],
             max_age=7200,
         )  # fmt: skip
+    app.add_exception_handler(HTTPException, _http_error)
     _add_health(app)
 
     @app.get("/chat")
@@ -99,6 +103,16 @@ class _App(FastAPI):
         await super().__call__(scope, receive, send_plainly)
 
 
+async def _http_error(request: Request, error: Exception) -> Response:
+    """What the framework refuses, in the protocol's form."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    return JSONResponse(
+        {"error": {"code": "http_error", "message": str(error.detail)}},
+        status_code=error.status_code,
+        headers=error.headers,
+    )
+
+
 def _verifier(settings: Settings) -> TokenVerifier | None:
     if not settings.jwt_on:
         return None
@@ -121,8 +135,9 @@ def _add_health(app: FastAPI) -> None:
     async def readyz() -> Response:
         """How each part is; 503 where the server can't answer."""
         parts = await app.state.parts.health()
-        states = set(parts.values())
-        status = "down" if "down" in states else "degraded" if "degraded" in states else "ok"
+        status: Health = max(parts.values(), key=("ok", "degraded", "down").index)
+        if DRAINING.is_set():
+            status = "down"
         return JSONResponse(
             {"status": status, "parts": parts}, status_code=503 if status == "down" else 200
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -68,11 +67,6 @@ def serve(host: str, port: int | None, workers: int) -> None:
     Stop it with Ctrl-C: running answers get CHATKIT_DRAIN seconds, then what was sent is kept.
     """
     settings = _settings(port=port)
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    for noisy in ("httpx", "httpcore", "openai.agents", "chatkit", "psycopg.pool"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     for line in _parts_in_use(settings):
         click.echo(line, err=True)
 
@@ -103,9 +97,10 @@ def _parts_in_use(settings: Settings) -> list[str]:
 @click.option(
     "--base-url", default="/", show_default=True, help="Where the docs stand on the site."
 )
+@click.option("--trailing-slash", is_flag=True, help="The site's URLs end with a slash.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-def index(source: Path, base_url: str, as_json: bool, quiet: bool) -> None:
+def index(source: Path, base_url: str, trailing_slash: bool, as_json: bool, quiet: bool) -> None:
     """Put the docs of a Markdown or MDX folder into the search.
 
     Unchanged documents are skipped, deleted ones removed. Works while a server runs.
@@ -122,14 +117,21 @@ def index(source: Path, base_url: str, as_json: bool, quiet: bool) -> None:
     async def work() -> Any:
         async with open_passages(settings) as passages:
             if quiet or as_json or not sys.stderr.isatty():
-                return await passages.index(source, base_url=base_url)
+                return await passages.index(
+                    source, base_url=base_url, trailing_slash=trailing_slash
+                )
             with click.progressbar(length=1, label="Indexing", file=sys.stderr) as bar:
 
                 def progress(done: int, total: int) -> None:
                     bar.length = max(total, 1)
                     bar.update(done - bar.pos)
 
-                return await passages.index(source, base_url=base_url, progress=progress)
+                return await passages.index(
+                    source,
+                    base_url=base_url,
+                    trailing_slash=trailing_slash,
+                    progress=progress,
+                )
 
     summary = _run(work)
     unreadable = [(str(document.path), document.reason) for document in summary.unreadable]

@@ -109,8 +109,13 @@ class TurnResponse(StreamingResponse):
             self._turn.hang_up()
 
 
+DRAINING = asyncio.Event()
+"""Set while the process shuts down."""
+
+
 async def drain(seconds: float) -> None:
     """Let running turns end by themselves for some seconds; then stop them, keeping their text."""
+    DRAINING.set()
     if RUNNING and seconds:
         await asyncio.wait(RUNNING, timeout=seconds)
     for turn in RUNNING.values():

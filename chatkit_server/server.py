@@ -358,7 +358,7 @@ class DocsServer(ChatKitServer[RequestContext]):
         )
         message = await self._build_user_message_item(words, thread, context)
         _turn(context).items = [message, message]
-        agent = self._agent.clone(model=model, tools=[], handoffs=[], mcp_servers=[])
+        agent = Agent[Any](name="rehearsal", instructions="", model=model)
         async for event in self._answer(agent, thread, message, context):
             self._serialize(event)
 

@@ -12,6 +12,8 @@ import uvicorn
 from .response import drain
 from .settings import Settings
 
+# Of others, only what goes wrong; they log each request, some with its content.
+_QUIET = ("httpx", "httpcore", "openai", "openai.agents", "chatkit", "psycopg.pool")
 _APP = "chatkit_server.app:create_app"
 
 
@@ -42,7 +44,8 @@ def run_server(settings: Settings, *, host: str, workers: int) -> None:
         "factory": True,
         "host": host,
         "port": settings.port,
-        "log_config": None,
+        # Not set up here: each worker is a process of its own and does it by itself.
+        "log_config": _logging(settings.log_level),
         "log_level": settings.log_level,
         "access_log": settings.log_level == "debug",
         "server_header": False,
@@ -64,3 +67,16 @@ def run_server(settings: Settings, *, host: str, workers: int) -> None:
         server.run()
     if not server.started:
         raise SystemExit(3)
+
+
+def _logging(level: str) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"level": level.upper(), "handlers": ["stderr"]},
+        "loggers": {name: {"level": "WARNING"} for name in _QUIET},
+    }

@@ -7,6 +7,7 @@ import itertools
 import json
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -172,6 +173,11 @@ class ScriptedModel:
         noted, answer = await self._note("responses", request)
         if isinstance(answer, Fail):
             return _failure(answer)
+        if not noted.body.get("stream"):
+            if isinstance(answer, Break):
+                return _failure(Fail(message="the script breaks off here"))
+            *_, last = _responses_events(answer)
+            return JSONResponse(last["response"])
         frames = (
             f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
             for event in _responses_events(answer)
@@ -182,6 +188,8 @@ class ScriptedModel:
         noted, answer = await self._note("chat", request)
         if isinstance(answer, Fail):
             return _failure(answer)
+        if not noted.body.get("stream"):
+            return JSONResponse(_chat_completion(answer))
         frames = (f"data: {json.dumps(chunk)}\n\n" for chunk in _chat_chunks(answer))
         end = [] if isinstance(answer, Break) else ["data: [DONE]\n\n"]
         return self._stream(noted, answer, itertools.chain(frames, end), '"content": ')
@@ -235,13 +243,19 @@ _USAGE = {
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 120,
 }
-_ids = itertools.count(1)
+
+
+_CHAT_USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+
+
+def _id(prefix: str) -> str:
+    return f"{prefix}_{uuid.uuid4().hex}"
 
 
 def _responses_events(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
     number = itertools.count()
     response: dict[str, Any] = {
-        "id": f"resp_{next(_ids)}",
+        "id": _id("resp"),
         "object": "response",
         "created_at": 0,
         "model": "scripted",
@@ -258,8 +272,8 @@ def _responses_events(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
     yield event("response.created", response=response)
     if isinstance(answer, Call):
         item: dict[str, Any] = {
-            "id": f"fc_{next(_ids)}",
-            "call_id": f"call_{next(_ids)}",
+            "id": _id("fc"),
+            "call_id": _id("call"),
             "type": "function_call",
             "name": answer.name,
             "arguments": json.dumps(answer.arguments),
@@ -272,7 +286,7 @@ def _responses_events(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
         )
     else:
         item = {
-            "id": f"msg_{next(_ids)}",
+            "id": _id("msg"),
             "type": "message",
             "role": "assistant",
             "status": "completed",
@@ -299,7 +313,7 @@ def _responses_events(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
 
 def _chat_chunks(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
     base = {
-        "id": f"chatcmpl-{next(_ids)}",
+        "id": _id("chatcmpl"),
         "object": "chat.completion.chunk",
         "created": 0,
         "model": "scripted",
@@ -311,7 +325,7 @@ def _chat_chunks(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
     yield chunk({"role": "assistant"})
     if isinstance(answer, Call):
         function = {"name": answer.name, "arguments": json.dumps(answer.arguments)}
-        call = {"index": 0, "id": f"call_{next(_ids)}", "type": "function", "function": function}
+        call = {"index": 0, "id": _id("call"), "type": "function", "function": function}
         yield chunk({"tool_calls": [call]})
         yield chunk({}, "tool_calls")
     else:
@@ -320,5 +334,23 @@ def _chat_chunks(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
         if isinstance(answer, Break):
             return
         yield chunk({}, "stop")
-    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
-    yield {**base, "choices": [], "usage": usage}
+    yield {**base, "choices": [], "usage": _CHAT_USAGE}
+
+
+def _chat_completion(answer: Say | Call | Break) -> dict[str, Any]:
+    """The same answer in one piece."""
+    message: dict[str, Any] = {"role": "assistant", "content": None}
+    if isinstance(answer, Call):
+        function = {"name": answer.name, "arguments": json.dumps(answer.arguments)}
+        message["tool_calls"] = [{"id": _id("call"), "type": "function", "function": function}]
+    else:
+        message["content"] = answer.text
+    finish = "tool_calls" if isinstance(answer, Call) else "stop"
+    return {
+        "id": _id("chatcmpl"),
+        "object": "chat.completion",
+        "created": 0,
+        "model": "scripted",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": _CHAT_USAGE,
+    }

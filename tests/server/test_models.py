@@ -246,6 +246,36 @@ def test_tools_of_ones_own_are_offered_and_run(start: StartModel, own_module: st
     assert reply.of("progress_update")[0]["text"] == "Using opening hours"
 
 
+AGENT = (
+    TOOLS
+    + """
+from agents import Agent, ModelSettings
+
+shopkeeper = Agent(
+    name="shop",
+    instructions="You keep a shop.",
+    tools=[opening_hours],
+    model_settings=ModelSettings(temperature=0.5),
+)
+"""
+)
+
+
+def test_an_agent_of_ones_own_gets_our_model_and_search(start: StartModel, own_module: str) -> None:
+    Path(f"{own_module}.py").write_text(AGENT)
+    with start(Say("Welcome [1]."), agent=f"{own_module}:shopkeeper") as (client, model):
+        reply = client.ask(NEON)
+
+    assert reply.text == "Welcome."
+    assert reply.urls
+    asked = model.requests[0]
+    assert asked.instructions == "You keep a shop."
+    assert set(asked.tools) == {"opening_hours", "search_docs"}
+    assert asked.body["temperature"] == 0.5
+    if asked.api == "responses":
+        assert asked.body["store"] is False
+
+
 @pytest.mark.parametrize(
     ("reference", "said"),
     [

@@ -1,0 +1,177 @@
+"""The main job: ask the docs in the bubble, get a cited answer, find it again after a restart.
+
+The real command line, embedded Postgres and search engine, the built site, Chromium.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.site import WEB, require_build
+
+pytestmark = pytest.mark.browser
+
+QUESTION = "How do I connect it to Neon?"
+
+
+class Installation:
+    """A data folder with the site's docs in it, and the server on top."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.port = int(listening.getsockname()[1])
+        self.url = f"http://localhost:{self.port}"
+        self.environment = {
+            **os.environ,
+            "CHATKIT_DATA_DIR": str(folder / "data"),
+            "CHATKIT_SITE_DIR": str(require_build()),
+            "PORT": str(self.port),
+        }
+        index = ["index", str(WEB / "site/docs"), "--base-url", "/docs", "--quiet"]
+        subprocess.run(self._command(*index), env=self.environment, cwd=folder, check=True)
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "chatkit_server", *arguments]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with (
+            (self.folder / "log").open("a") as log,
+            subprocess.Popen(
+                self._command("serve"),
+                env=self.environment,
+                cwd=self.folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as server,
+        ):
+            try:
+                assert server.stdout is not None
+                for line in server.stdout:
+                    log.write(line)
+                    if line.startswith("Ready: "):
+                        break
+                assert server.poll() is None, (self.folder / "log").read_text()
+                yield
+            finally:
+                server.send_signal(signal.SIGINT)
+                log.write(server.communicate(timeout=30)[0])
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    folder = Path(tempfile.mkdtemp(prefix="job-"))
+    folder.chmod(0o755)
+    yield Installation(folder)
+    shutil.rmtree(folder)
+
+
+def open_bubble(page: Page) -> None:
+    page.get_by_role("button", name="Ask the docs").click()
+    expect(page.get_by_role("dialog").get_by_role("textbox")).to_be_visible()
+
+
+def test_ask_read_follow_reload_restart(browser: Browser, installation: Installation) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(20_000)
+    foreign: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((installation.url, "data:"))
+            else foreign.append(request.url)
+        ),
+    )
+    with installation.running():
+        page.goto(f"{installation.url}/docs/getting-started")
+        open_bubble(page)
+        box = page.get_by_role("dialog").get_by_role("textbox")
+        box.fill(QUESTION)
+        box.press("Enter")
+        panel = page.get_by_role("dialog")
+        expect(panel).to_contain_text("DATABASE_URL")
+        source = panel.get_by_role("link", name=re.compile("Neon")).first
+        expect(source).to_be_visible()
+        href = source.get_attribute("href")
+        assert href is not None
+        assert href.startswith("/docs/neon"), href
+
+        # The citation opens the page at its heading, without a reload, and the chat stays.
+        page.evaluate("window.sameDocument = true")
+        source.click()
+        expect(page).to_have_url(re.compile(r"/docs/neon"))
+        assert page.evaluate("window.sameDocument") is True
+        expect(panel).to_contain_text(QUESTION)
+        if "#" in href:
+            heading = page.locator(f"[id='{href.split('#')[1]}']")
+            expect(heading).to_be_in_viewport()
+
+        page.reload()
+        open_bubble(page)
+        expect(page.get_by_role("dialog")).to_contain_text(QUESTION)
+
+    with installation.running():
+        page.goto(f"{installation.url}/docs/qdrant")
+        open_bubble(page)
+        panel = page.get_by_role("dialog")
+        expect(panel).to_contain_text("DATABASE_URL")
+        panel.get_by_role("button", name=re.compile("new chat", re.IGNORECASE)).click()
+        expect(panel).not_to_contain_text("DATABASE_URL")
+        panel.get_by_role("button", name=re.compile("history", re.IGNORECASE)).first.click()
+        panel.get_by_text(QUESTION).first.click()
+        expect(panel).to_contain_text("DATABASE_URL")
+    page.close()
+    assert foreign == []
+
+
+def test_another_visitor_sees_nothing_of_it(browser: Browser, installation: Installation) -> None:
+    with installation.running():
+        contexts = [browser.new_context(), browser.new_context()]
+        first, second = (context.new_page() for context in contexts)
+        for page in (first, second):
+            page.set_default_timeout(20_000)
+            page.goto(f"{installation.url}/chat")
+        box = first.get_by_role("textbox")
+        box.fill(QUESTION)
+        box.press("Enter")
+        expect(first.locator("body")).to_contain_text("DATABASE_URL")
+        second.get_by_role("button", name=re.compile("history", re.IGNORECASE)).first.click()
+        expect(second.locator("body")).not_to_contain_text(QUESTION)
+        first.get_by_role("button", name=re.compile("history", re.IGNORECASE)).first.click()
+        expect(first.get_by_text(QUESTION).last).to_be_visible()
+        for context in contexts:
+            context.close()
+
+
+def test_two_tabs_share_the_history(browser: Browser, installation: Installation) -> None:
+    with installation.running():
+        context = browser.new_context()
+        first, second = context.new_page(), context.new_page()
+        for page, question in ((first, QUESTION), (second, "Can I use Ollama?")):
+            page.set_default_timeout(20_000)
+            page.goto(f"{installation.url}/chat")
+            box = page.get_by_role("textbox")
+            box.fill(question)
+            box.press("Enter")
+            expect(
+                page.get_by_role("button", name=re.compile("copy", re.IGNORECASE)).first
+            ).to_be_visible()
+        first.get_by_role("button", name=re.compile("history", re.IGNORECASE)).first.click()
+        expect(first.get_by_text("Can I use Ollama?").first).to_be_visible()
+        context.close()
