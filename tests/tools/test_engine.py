@@ -24,7 +24,7 @@ def find_engines(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cmdline()[1:] == command and process.status() != psutil.STATUS_ZOMBIE:
+            if process.cmdline()[-3:] == command and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except psutil.Error:
             continue
@@ -61,6 +61,19 @@ def test_a_long_path_gets_a_socket_elsewhere(tmp_path: Path) -> None:
     engine.terminate()
     engine.wait(10)
     assert not path.exists()
+
+
+def test_what_lies_where_the_user_is_is_not_imported(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("logging", "json", "socketserver"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported by mistake')")
+    monkeypatch.chdir(tmp_path)
+
+    start_engine(folder)
+
+    (engine,) = find_engines(folder)
+    assert engine.cwd() == "/"
 
 
 def test_a_race_of_starts_ends_with_one_engine(folder: Path) -> None:

@@ -150,6 +150,8 @@ def _go_to_background(folder: Path) -> None:
     if os.fork():
         os._exit(0)
     os.setsid()
+    # Not to keep the starter's place busy, which may be a mounted one.
+    os.chdir("/")
     log = folder / "engine.log"
     full = log.exists() and log.stat().st_size > _MAX_LOG_BYTES
     with Path(os.devnull).open("rb") as nothing, log.open("wb" if full else "ab") as output:

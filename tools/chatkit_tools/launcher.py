@@ -45,7 +45,8 @@ def connect(folder: Path) -> socket.socket:
 
 def start_engine(folder: Path) -> None:
     """Return once an engine listens for `folder`, started now or before; blocks meanwhile."""
-    command = [sys.executable, "-m", "chatkit_tools.engine", str(folder.resolve())]
+    # Without -P a `logging.py` or `http/` where the user happens to be would be imported.
+    command = [sys.executable, "-P", "-m", "chatkit_tools.engine", str(folder.resolve())]
     try:
         started = subprocess.run(
             command,
