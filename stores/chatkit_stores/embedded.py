@@ -187,7 +187,7 @@ class _Server:
         while self._process() is not None or self._answers():
             lines = self._pid_file()
             # Whoever started or stopped it may have been killed in the middle.
-            if lines[7:] and lines[7].strip() == "ready":
+            if lines[7:] and lines[7].strip() == "ready" and self._answers():
                 return lines[4]
             if time.monotonic() > deadline:
                 raise StoreError(f"the database in {self._folder} neither starts nor stops")
@@ -229,9 +229,10 @@ class _Server:
         return True
 
     def _start(self, account: _Account) -> str:
-        # Only when no server runs. PostgreSQL would refuse to start beside a living process with
-        # the number of its predecessor, whatever program that is.
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        # Called when no server runs. PostgreSQL would refuse to start beside a living
+        # process with the number of its predecessor, whatever program that is.
+        for left in ("postmaster.pid", f".s.PGSQL.{_PORT}.lock", f".s.PGSQL.{_PORT}"):
+            (self._data / left).unlink(missing_ok=True)
         socket_dir = str(self._data)
         path = f"{socket_dir}/.s.PGSQL.{_PORT}"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH or not re.fullmatch(r"[\w./-]+", path):

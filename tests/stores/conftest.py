@@ -49,7 +49,8 @@ def pooler(database_server: DatabaseServer) -> Iterator[DatabaseServer]:
         [PGBOUNCER, str(config)],
         stderr=subprocess.PIPE,
         text=True,
-        **({"user": account.pw_uid, "group": account.pw_gid} if os.geteuid() == 0 else {}),
+        user=account.pw_uid if os.geteuid() == 0 else None,
+        group=account.pw_gid if os.geteuid() == 0 else None,
     )
     try:
         assert process.stderr is not None

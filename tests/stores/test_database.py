@@ -1,0 +1,210 @@
+"""Connections that break, databases that are away, statements that use their indexes."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Composed
+
+from chatkit_stores import PostgresStore, StoreError, StoreUnavailableError, migrate, statements
+from tests.fixtures.flights import Flights
+from tests.fixtures.postgres import ADA, DatabaseServer, rows
+from tests.stores.items import answer, question, thread
+
+OTHERS = "datname = current_database() and pid <> pg_backend_pid()"
+
+
+async def _terminate_all(dsn: str) -> int:
+    others = f"with others as materialized (select pid from pg_stat_activity where {OTHERS})"
+    ended = await rows(dsn, f"{others} select pid, pg_terminate_backend(pid) from others")
+    pids = ", ".join(str(pid) for pid, _ in ended) or "0"
+    async with asyncio.timeout(10):
+        while await rows(dsn, f"select 1 from pg_stat_activity where pid in ({pids})"):
+            pass
+    return len(ended)
+
+
+async def _fill_pool(store: PostgresStore) -> None:
+    await asyncio.gather(*(store.ping() for _ in range(20)))
+
+
+async def test_connections_that_the_server_dropped_are_replaced_unnoticed(
+    store: PostgresStore, direct_url: str
+) -> None:
+    await store.save_thread(thread(), ADA)
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "begin": lambda: store.begin_turn("turn", "thr_1", question("msg_1"), context=ADA),
+        "renew": lambda: store.renew_turn("turn", "thr_1", context=ADA),
+        "finish": lambda: store.finish_turn("turn", "thr_1", items=[answer("m_2")], context=ADA),
+        "load": lambda: store.load_thread("thr_1", ADA),
+        "add": lambda: store.add_thread_item("thr_1", answer("m_3"), ADA),
+        "page": lambda: store.load_thread_items("thr_1", None, 5, "asc", ADA),
+        "delete item": lambda: store.delete_thread_item("thr_1", "m_3", ADA),
+        "delete": lambda: store.delete_thread("thr_1", ADA),
+    }
+    for name, call in calls.items():
+        await _fill_pool(store)
+        assert await _terminate_all(direct_url) > 0, name
+        result = await call()
+        assert result is not None or name in ("add", "delete item", "delete"), name
+
+    assert (await store.load_threads(5, None, "desc", ADA)).data == []
+
+
+async def test_statements_whose_answer_was_lost_are_sent_again(direct_url: str) -> None:
+    """The server has carried them out, and the connection breaks before it says so."""
+    async with Flights.to(direct_url) as flights, PostgresStore.open(flights.dsn) as store:
+        await store.ping()
+
+        flights.lose_next_answer()
+        started = await store.begin_turn("turn", thread(), question("msg_1"), context=ADA)
+        assert (started.refusal, started.items) == (None, [question("msg_1")])
+        flights.lose_next_answer()
+        await store.add_thread_item("thr_1", answer("msg_2"), ADA)
+        flights.lose_next_answer()
+        await store.delete_thread_item("thr_1", "msg_2", ADA)
+        flights.lose_next_answer()
+        assert await store.finish_turn("turn", "thr_1", items=[answer("msg_3")], context=ADA)
+        page = await store.load_thread_items("thr_1", None, 5, "asc", ADA)
+        assert [item.id for item in page.data] == ["msg_1", "msg_3"]
+        flights.lose_next_answer()
+        await store.delete_thread("thr_1", ADA)
+
+        assert flights.lost == 5
+
+
+async def test_a_database_that_is_away_is_a_connection_error_and_comes_back(
+    direct_url: str,
+) -> None:
+    async with Flights.to(direct_url) as flights, PostgresStore.open(flights.dsn) as store:
+        await store.ping()
+        await flights.shut()
+
+        with pytest.raises(ConnectionError, match="database") as caught:
+            await store.ping()
+        assert isinstance(caught.value, StoreUnavailableError)
+
+        await flights.reopen()
+        await store.ping()
+
+
+async def test_a_store_opens_and_closes_without_its_database(direct_url: str) -> None:
+    async with Flights.to(direct_url) as flights:
+        await flights.shut()
+        async with asyncio.timeout(10), PostgresStore.open(flights.dsn) as store:
+            await flights.reopen()
+            await store.ping()
+    async with asyncio.timeout(10), PostgresStore.open(flights.dsn):
+        pass
+
+
+async def test_a_full_pool_is_a_connection_error(direct_url: str) -> None:
+    async with (
+        PostgresStore.open(direct_url, max_size=1) as store,
+        await psycopg.AsyncConnection.connect(direct_url) as holder,
+    ):
+        await store.save_thread(thread(), ADA)
+        await holder.execute("select * from chatkit.threads for update")
+        blocked = asyncio.create_task(store.save_thread(thread(title="T"), ADA))
+        async with asyncio.timeout(10):
+            while not await rows(
+                direct_url, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            ):
+                pass
+
+        with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+            await store.ping()
+
+        await holder.rollback()
+        await blocked
+
+
+async def test_a_cancelled_call_leaves_a_working_store(direct_url: str) -> None:
+    async with (
+        PostgresStore.open(direct_url, max_size=1) as store,
+        await psycopg.AsyncConnection.connect(direct_url) as holder,
+    ):
+        await store.save_thread(thread(), ADA)
+        await holder.execute("select * from chatkit.threads for update")
+        blocked = asyncio.create_task(
+            store.begin_turn("turn", "thr_1", question("msg_1"), context=ADA)
+        )
+        async with asyncio.timeout(10):
+            while not await rows(
+                direct_url, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            ):
+                pass
+        blocked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await blocked
+        await holder.rollback()
+
+        assert (await store.load_thread_items("thr_1", None, 5, "asc", ADA)).data == []
+        started = await store.begin_turn("turn_2", "thr_1", question("msg_2"), context=ADA)
+        assert started.refusal is None
+
+
+async def test_a_database_without_tables_says_that_it_is_not_migrated(
+    database_server: DatabaseServer,
+) -> None:
+    with database_server.fresh_database("template1") as name:
+        dsn = database_server.database(name)
+        async with PostgresStore.open(dsn) as store:
+            with pytest.raises(StoreUnavailableError, match="not migrated"):
+                await store.load_thread("thr_1", ADA)
+            assert await migrate(dsn)
+            await store.save_thread(thread(), ADA)
+
+
+async def test_an_address_that_is_none_is_refused_without_being_quoted() -> None:
+    with pytest.raises(StoreError, match="postgresql://") as caught:
+        async with PostgresStore.open("not-an-address hunter2"):
+            pass
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+PLANS = {
+    "threads desc": (statements.THREADS_PAGE["desc"], "threads_in_order"),
+    "threads asc": (statements.THREADS_PAGE["asc"], "threads_in_order"),
+    "items desc": (statements.ITEMS_PAGE["desc"], "items_in_order"),
+    "items asc": (statements.ITEMS_PAGE["asc"], "items_in_order"),
+    "history": (statements.HISTORY, "items_in_order"),
+    "load item": (statements.LOAD_ITEM, "items_"),
+    "load thread": (statements.LOAD_THREAD, "threads_"),
+    "lease": (statements.LEASE, "threads_"),
+    "put answer": (statements.PUT_ANSWER, "threads_"),
+    "feedback": (statements.ADD_FEEDBACK, "items_"),
+    "delete feedback": (statements.DELETE_FEEDBACK, "feedback_pkey"),
+    "delete items": (statements.DELETE_ITEMS, "items_"),
+}
+
+
+async def test_every_statement_finds_its_rows_through_an_index(direct_url: str) -> None:
+    values = {"user": "user_7", "thread": "thr_7", "item": "msg_707", "after": "msg_707"}
+    values |= {"turn": "t", "kind": "positive", "data": "{}"}
+    others = {"items": ["msg_707"], "limit": 21, "history": 60, "lease": 15.0, "count": 1}
+    async with await psycopg.AsyncConnection.connect(direct_url, autocommit=True) as connection:
+        await connection.execute(
+            "insert into chatkit.threads (id, user_id, created_at) "
+            "select 'thr_' || n, 'user_' || n % 8, now() from generate_series(1, 8000) n"
+        )
+        await connection.execute(
+            "insert into chatkit.items (id, thread_id, user_id, kind, data) "
+            "select 'msg_' || n, 'thr_' || n % 20 + 1, 'user_' || (n % 20 + 1) % 8, "
+            "'user_message', '{}' from generate_series(1, 20000) n"
+        )
+        await connection.execute(
+            "insert into chatkit.feedback (item_id, user_id, thread_id, kind) "
+            "select id, user_id, thread_id, 'positive' from chatkit.items"
+        )
+        await connection.execute("analyze")
+        for name, (statement, index) in PLANS.items():
+            explain = Composed([SQL("explain (format json) "), statement])
+            cursor = await connection.execute(explain, {**values, **others})
+            plan = json.dumps(await cursor.fetchall())
+            assert index in plan, name
+            assert '"Seq Scan"' not in plan, name
+            assert '"Sort"' not in plan, name
