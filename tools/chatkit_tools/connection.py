@@ -80,9 +80,7 @@ class _Server:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await self._prepare()
-                response = await self._client.request(
-                    method, path, content=content, headers={"Content-Type": "application/json"}
-                )
+                response = await self._request(method, path, content)
             except _LOST as exc:
                 refused = isinstance(exc, httpx.ConnectError) and not self._restarts
                 if refused or attempt == _ATTEMPTS:
@@ -93,6 +91,19 @@ class _Server:
             else:
                 return self._read(response, method, path)
         raise AssertionError("unreachable")
+
+    async def _request(self, method: str, path: str, content: bytes | None) -> httpx.Response:
+        headers = {"Content-Type": "application/json"}
+        work = asyncio.ensure_future(
+            self._client.request(method, path, content=content, headers=headers)
+        )
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The request goes on: httpx does not give back the connection of a cancelled one, and
+            # after a few readers who left, the pool would be empty.
+            work.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
 
     async def _prepare(self) -> None:
         """Make sure that somebody can answer."""
