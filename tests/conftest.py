@@ -1,3 +1,8 @@
 """Fixtures that every test may ask for live in `tests/fixtures`, one module a part."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.search", "tests.fixtures.app"]
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.search",
+    "tests.fixtures.app",
+    "tests.fixtures.browser",
+]

@@ -20,7 +20,7 @@ export function Header(props: HeaderProps) {
   const { options, title, historyOpen, historyEnabled, isNew, onNew, onHistory } = props;
   const { leftAction, rightAction } = options;
   return (
-    <header>
+    <div class="header">
       {leftAction && <CustomButton {...leftAction} />}
       {historyOpen && <IconButton name="back" label={strings.back} onClick={onHistory} />}
       {options.title?.enabled !== false && <h1>{historyOpen ? strings.history : title}</h1>}
@@ -30,7 +30,7 @@ export function Header(props: HeaderProps) {
         <IconButton name="history" label={strings.history} onClick={onHistory} />
       )}
       {rightAction && <CustomButton {...rightAction} />}
-    </header>
+    </div>
   );
 }
 

@@ -145,12 +145,17 @@ function block(untyped: Token, context: Context): ComponentChildren {
     case "html":
       return <p>{plain(token.text.trim(), context)}</p>;
     case "checkbox":
-      return <input type="checkbox" checked={token.checked} disabled aria-label="" />;
+      return <Checkbox checked={token.checked} />;
     case "text":
       return token.tokens ? inline(token.tokens, context) : plain(token.text, context);
     default:
       return plain((untyped as { raw: string }).raw, context);
   }
+}
+
+function Checkbox({ checked }: { checked: boolean }) {
+  const label = checked ? strings.done : strings.open;
+  return <input type="checkbox" checked={checked} disabled aria-label={label} />;
 }
 
 function Table({ token, context }: { token: Tokens.Table; context: Context }) {

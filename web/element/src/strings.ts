@@ -24,6 +24,8 @@ export const strings = {
   copied: "Copied",
   code: (language: string) => (language ? `Code, ${language}` : "Code"),
   table: "Table",
+  done: "Done",
+  open: "Not done",
   good: "Good answer",
   bad: "Bad answer",
   tryAgain: "Try again",

@@ -1,0 +1,54 @@
+"""A page with the element and its scripted server."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.element import ElementPage
+from tests.browser.protocol import ScriptedServer, serve
+
+
+@pytest.fixture(scope="module")
+def scripted_server() -> Iterator[ScriptedServer]:
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def server(scripted_server: ScriptedServer) -> ScriptedServer:
+    scripted_server.reset()
+    return scripted_server
+
+
+@pytest.fixture
+def element_context(browser: Browser, server: ScriptedServer) -> Iterator[BrowserContext]:
+    context = browser.new_context(
+        base_url=server.url, viewport={"width": 380, "height": 600}, color_scheme="light"
+    )
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(element_context: BrowserContext) -> Iterator[Page]:
+    """Fails the test for any script error and any breach of the page's policy."""
+    page = element_context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            problems.append(message.text)
+            if message.type == "error" and "Content Security Policy" in message.text
+            else None
+        ),
+    )
+    yield page
+    assert problems == []
+
+
+@pytest.fixture
+def element(page: Page) -> ElementPage:
+    return ElementPage(page)

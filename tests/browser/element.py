@@ -1,0 +1,59 @@
+"""The element on a page, as a test handles it."""
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+EVENTS = [
+    "ready",
+    "error",
+    "effect",
+    "deeplink",
+    "response.start",
+    "response.end",
+    "history.open",
+    "history.close",
+    "thread.change",
+    "thread.load.start",
+    "thread.load.end",
+    "tool.change",
+    "log",
+]
+
+MOUNT = """([options, names, tag]) => {
+  const chat = document.createElement(tag);
+  chat.id = 'chat';
+  window.seen = [];
+  for (const name of names) {
+    chat.addEventListener(`chatkit.${name}`, ({ detail }) => {
+      window.seen.push([name, detail?.error ? detail.error.message : detail ?? null]);
+    });
+  }
+  chat.setOptions({ api: { url: '/chatkit', domainKey: 'local' }, ...options });
+  document.body.replaceChildren(chat);
+}"""
+
+
+class ElementPage:
+    """A page under a strict policy with the element in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def mount(self, tag: str = "docs-chatkit", **options: Any) -> None:
+        self.page.goto("/")
+        self.page.evaluate(MOUNT, [options, EVENTS, tag])
+
+    def call(self, method: str, *args: Any) -> Any:
+        script = "([method, args]) => document.getElementById('chat')[method](...args)"
+        return self.page.evaluate(script, [method, list(args)])
+
+    def events(self, *names: str) -> list[Any]:
+        """The events so far, or those of some names, as [name, detail]."""
+        seen: list[Any] = self.page.evaluate("window.seen")
+        return [event for event in seen if not names or event[0] in names]
+
+    def ask(self, text: str) -> None:
+        box = self.page.get_by_role("textbox", name="Message")
+        box.fill(text)
+        box.press("Enter")
