@@ -74,26 +74,30 @@ async def open_passages(settings: Settings) -> AsyncIterator[Passages]:
     """The collection that the settings name: a server's, or the embedded engine's."""
     from chatkit_tools import Passages
 
-    embeddings = None
-    if settings.embedding_model:
-        from chatkit_tools.embeddings import OpenAIEmbeddings
-
-        key = settings.openai_api_key
-        embeddings = OpenAIEmbeddings(
-            settings.embedding_model,
-            base_url=settings.openai_base_url,
-            api_key=key.get_secret_value() if key else None,
-        )
     api_key = settings.qdrant_api_key
-    async with Passages.open(
-        collection=settings.qdrant_collection,
-        data_dir=None if settings.qdrant_url else settings.data_dir,
-        url=settings.qdrant_url,
-        api_key=api_key.get_secret_value() if api_key else None,
-        embeddings=embeddings,
-        language=settings.language,
-    ) as passages:
-        yield passages
+    async with contextlib.AsyncExitStack() as stack:
+        embeddings = None
+        if settings.embedding_model:
+            from chatkit_tools.embeddings import OpenAIEmbeddings
+
+            key = settings.openai_api_key
+            embeddings = await stack.enter_async_context(
+                OpenAIEmbeddings(
+                    settings.embedding_model,
+                    base_url=settings.openai_base_url,
+                    api_key=key.get_secret_value() if key else None,
+                )
+            )
+        yield await stack.enter_async_context(
+            Passages.open(
+                collection=settings.qdrant_collection,
+                data_dir=None if settings.qdrant_url else settings.data_dir,
+                url=settings.qdrant_url,
+                api_key=api_key.get_secret_value() if api_key else None,
+                embeddings=embeddings,
+                language=settings.language,
+            )
+        )
 
 
 @asynccontextmanager

@@ -44,7 +44,8 @@ const config: Config = {
     ],
   ],
   plugins: [
-    [
+    // Left out to measure what it costs, see scripts/measure-bubble.mjs.
+    !process.env.WITHOUT_CHAT && [
       "docusaurus-plugin-chatkit",
       {
         url: "/chatkit",
