@@ -425,7 +425,7 @@ def test_the_view_follows_the_answer_until_the_reader_scrolls_up(
     log = page.get_by_role("log")
     expect(page.get_by_text("Line 59.")).to_be_in_viewport()
     log.hover()
-    page.mouse.wheel(0, -900)
+    page.mouse.wheel(0, -30)
     latest = page.get_by_role("button", name="Scroll to the latest message")
     expect(latest).to_be_visible()
     before = log.evaluate("node => node.scrollTop")
@@ -550,3 +550,37 @@ def test_motion_is_left_out_where_it_is_not_wanted(
 
 def test_axe_is_there() -> None:
     assert AXE.exists(), f"{Path(AXE)} is missing; run `npm install` in web/"
+
+
+def test_citations_find_their_place_in_any_markdown(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    parts = [
+        "**Note:**",
+        " see [the page](/docs/x)",
+        " or `code`",
+        ".\n\n```\nls\n```",
+        "\n\n| a | b |\n|---|---|\n| 1 | 2 |",
+        "\n\n- item",
+        "\n\nLast https://example.com/x",
+    ]
+    annotations = [
+        source(f"/docs/{n}", f"Page {n}", "", len("".join(parts[:n])))
+        for n in range(1, len(parts) + 1)
+    ]
+    text = "".join(parts)
+    server.stream(
+        "threads.create", created(), done(answer(text, annotations=annotations)), delta(".")
+    )
+    element.mount()
+    element.ask("Hi")
+    reply = articles(page).nth(1)
+    expect(reply.locator(".cite")).to_have_text([str(n) for n in range(1, len(parts) + 1)])
+    expect(reply.locator("strong")).to_have_text("Note:")
+    expect(reply.locator("p").first).to_have_text("Note:1 see the page2 or code3.")
+    expect(reply.locator("pre")).to_have_text("ls")
+    expect(reply.locator("td").nth(1)).to_have_text("25")
+    expect(reply.locator(".markdown li")).to_have_text("item6")
+    expect(reply.locator("a a, button a, pre .cite, code .cite")).to_have_count(0)
+    bare = reply.get_by_role("link", name="https://example.com/x")
+    assert bare.get_attribute("href") == "https://example.com/x"

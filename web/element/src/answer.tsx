@@ -38,7 +38,8 @@ export const Answer = memo(({ item, streaming, rules, onRate, rating }: AnswerPr
       {item.content.map((part, i) => (
         <Part key={i} part={part} sources={sources} rules={rules} />
       ))}
-      {sources.length > 0 && <Sources sources={sources} />}
+      {/* Not while text is coming: the list would be pushed down with every line. */}
+      {!streaming && sources.length > 0 && <Sources sources={sources} />}
       {!streaming && (
         <div class="actions">
           <CopyButton text={text} label={strings.copyAnswer} />

@@ -23,7 +23,7 @@ export function Header(props: HeaderProps) {
     <div class="header">
       {leftAction && <CustomButton {...leftAction} />}
       {historyOpen && <IconButton name="back" label={strings.back} onClick={onHistory} />}
-      {options.title?.enabled !== false && <h1>{historyOpen ? strings.history : title}</h1>}
+      {options.title?.enabled !== false && <h1>{title}</h1>}
       <span class="spring" />
       {!isNew && <IconButton name="compose" label={strings.newChat} onClick={onNew} />}
       {historyEnabled && !historyOpen && (

@@ -16,7 +16,8 @@ export function insertMarks(source: string, marks: readonly Mark[]): string {
   let done = 0;
   for (const { at, number } of marks) {
     const place = Math.max(settle(text, at), done);
-    result += text.slice(done, place) + lineBreakAfterFence(text, place, result);
+    // A second mark at the same place follows the first.
+    if (place > done) result += text.slice(done, place) + lineBreakAfterFence(text, place);
     result += `${OPEN}${number}${CLOSE}`;
     done = place;
   }
@@ -52,8 +53,8 @@ function skipSpaceBack(text: string, at: number): number {
 }
 
 /** On the line of a closing fence a mark would keep the code block open: it gets its own line. */
-function lineBreakAfterFence(text: string, place: number, before: string): string {
+function lineBreakAfterFence(text: string, place: number): string {
   const line = text.slice(text.lastIndexOf("\n", place - 1) + 1, place);
   const fence = /^(\s*)(?:`{3,}|~{3,})$/.exec(line);
-  return fence && !before.endsWith(CLOSE) ? `\n${fence[1] ?? ""}` : "";
+  return fence ? `\n${fence[1] ?? ""}` : "";
 }

@@ -149,6 +149,7 @@ function isTextStreaming(item: ThreadItem | undefined): boolean {
 function useFollowing(follow: boolean, items: readonly ThreadItem[]) {
   const box = useRef<HTMLDivElement>(null);
   const following = useRef(true);
+  const lastTop = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
   const questions = items.reduce((n, item) => n + (item.type === "user_message" ? 1 : 0), 0);
 
@@ -159,7 +160,12 @@ function useFollowing(follow: boolean, items: readonly ThreadItem[]) {
   const onScroll = useCallback(() => {
     if (!box.current) return;
     const { scrollHeight, scrollTop, clientHeight } = box.current;
-    following.current = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const left = scrollHeight - scrollTop - clientHeight;
+    // The first step upwards counts: a smooth scroll begins with less than the next line of text
+    // would undo.
+    if (scrollTop < lastTop.current) following.current = left < 1;
+    else if (left < NEAR_PX) following.current = true;
+    lastTop.current = scrollTop;
     setAtEnd(following.current);
   }, []);
   // A question of one's own is always shown, wherever one was reading.
