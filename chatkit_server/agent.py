@@ -76,6 +76,11 @@ def make_agent(
     )
 
 
+def make_quoter(model: Model) -> Agent[Any]:
+    """The agent that answers while the model is down: without tools, from what was found."""
+    return Agent(name="quoter", instructions="", model=model)
+
+
 def load_tools(references: Iterable[str]) -> list[Tool]:
     """The tools behind `package.module:attribute`; a plain function becomes a function tool.
 

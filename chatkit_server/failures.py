@@ -45,10 +45,23 @@ _SENTENCES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, bool
 )
 
 
-def explain(error: Exception) -> BaseStreamError | None:
-    """The failure as the protocol sends it; None for what is a fault of ours."""
+def is_outage(error: Exception) -> bool:
+    """Whether the model failed for a reason that has nothing to do with this conversation."""
+    outage = openai.APIError | ModelTimeoutError | ModelBehaviorError
+    return isinstance(error, outage) and not isinstance(error, openai.BadRequestError)
+
+
+def explain(error: Exception, *, shown: bool = False) -> BaseStreamError | None:
+    """The failure as the protocol sends it; None for what is a fault of ours.
+
+    Args:
+        error: What ended the answer.
+        shown: Whether the reader has got some of it.
+    """
     if isinstance(error, BaseStreamError):
         return error
+    if shown and is_outage(error):
+        return CustomStreamError("The model broke off its answer. Try again.", allow_retry=True)
     for kinds, sentence, allow_retry in _SENTENCES:
         if isinstance(error, kinds):
             return CustomStreamError(sentence, allow_retry=allow_retry)

@@ -139,7 +139,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         await importing
         from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
 
-        from .agent import make_agent, make_model
+        from .agent import make_agent, make_model, make_quoter
         from .quoting import QuotingModel
         from .server import DocsServer
 
@@ -151,7 +151,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             lambda query: passages.search(query, limit=limit),
             render_passages,
             make_agent(settings, search_docs_tool(passages, limit=limit), model, model_settings),
-            quotes=not settings.model_on,
+            fallback=make_quoter(quoting) if settings.model_on else None,
             history_tokens=settings.history_tokens,
             site_url=settings.site_url,
             turn_timeout=settings.turn_timeout,

@@ -8,7 +8,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, cast
 
-from agents import Agent, RunConfig, RunContextWrapper, RunHooks, Runner, Tool
+from agents import (
+    Agent,
+    RunConfig,
+    RunContextWrapper,
+    RunHooks,
+    Runner,
+    Tool,
+    TResponseInputItem,
+)
 from agents.models.interface import Model
 from chatkit.agents import AgentContext, stream_agent_response
 from chatkit.errors import BaseStreamError, CustomStreamError, ErrorCode, StreamError
@@ -64,7 +72,7 @@ from chatkit.types import (
 from .citations import Citer
 from .context import RequestContext
 from .errors import RequestError, invalid, not_configured
-from .failures import explain
+from .failures import explain, is_outage
 from .followup import complete
 from .history import model_input, text_of
 from .instructions import page_note
@@ -151,7 +159,8 @@ class DocsServer(ChatKitServer[RequestContext]):
         search: Finds passages for a question; raises ConnectionError when it is down.
         render: Writes passages with their numbers, as the model gets them.
         agent: Answers; its tools may use the `AgentContext` of ChatKit.
-        quotes: Whether the agent can only quote, so that nothing can be said without the search.
+        fallback: Answers from the passages alone while the agent's model is down. None where
+            the agent itself can only quote, so that nothing can be said without the search.
     """
 
     def __init__(
@@ -161,7 +170,7 @@ class DocsServer(ChatKitServer[RequestContext]):
         render: Render,
         agent: Agent[Any],
         *,
-        quotes: bool = False,
+        fallback: Agent[Any] | None = None,
         history_tokens: int = 6000,
         site_url: str | None = None,
         turn_timeout: float = 300.0,
@@ -171,7 +180,7 @@ class DocsServer(ChatKitServer[RequestContext]):
         self._search = search
         self._render = render
         self._agent = agent
-        self._quotes = quotes
+        self._fallback = fallback
         self._history_tokens = history_tokens
         self._site_url = site_url
         self._turn_timeout = turn_timeout
@@ -385,7 +394,7 @@ class DocsServer(ChatKitServer[RequestContext]):
                 hits = await self._first_search(query, text_of(asked), turn)
             except ConnectionError as error:
                 logger.warning("search failed, answering without it: %s", error)
-                if self._quotes:
+                if self._fallback is None:
                     raise CustomStreamError(
                         "The docs can't be searched right now. Try again soon.", allow_retry=True
                     ) from error
@@ -407,35 +416,64 @@ class DocsServer(ChatKitServer[RequestContext]):
         )
         turn.check()
         turn.mark("model")
-        turn.result = Runner.run_streamed(
-            agent,
-            agent_input,
-            context=agent_context,
-            max_turns=_MAX_STEPS,
-            hooks=_Watch(turn),
-            # Without the group, the Agents SDK sends a random cache key for every run.
-            run_config=RunConfig(tracing_disabled=True, group_id=thread.id),
-        )
-        citer = Citer(
-            turn.sources,
-            lambda kind: self.store.generate_item_id(cast("Any", kind), thread, context),
-            site_url=self._site_url,
-        )
         try:
-            async for event in citer.rewrite(stream_agent_response(agent_context, turn.result)):
+            async for event in self._run(agent, agent_context, agent_input, turn):
                 yield event
         except Exception as error:
             self.model_failed = True
-            raise explain(error) or error from error
+            shown = any(text_of(item) for item in turn.pending.values()) or turn.unsaved
+            if self._fallback is None or shown or not is_outage(error):
+                raise explain(error, shown=bool(shown)) or error from error
+            # Of the error only its kind: a provider may quote the conversation in it.
+            kind = f"{type(error).__name__} {getattr(error, 'status_code', '')}".strip()
+            logger.warning("the model failed (%s), quoting the docs instead", kind)
+        else:
+            self.model_failed = False
+            return
+        turn.count("fallbacks")
+        for item_id in list(turn.pending):
+            yield ThreadItemRemovedEvent(item_id=item_id)
+        yield NoticeEvent(
+            level="warning",
+            message="The model can't be reached right now: this answer only quotes the docs.",
+        )
+        async for event in self._run(self._fallback, agent_context, agent_input, turn):
+            yield event
+
+    async def _run(
+        self,
+        agent: Agent[Any],
+        context: AgentContext[RequestContext],
+        agent_input: list[TResponseInputItem],
+        turn: Turn,
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        """One run of an agent as events for the reader, cited and with ids of ours."""
+        turn.result = result = Runner.run_streamed(
+            agent,
+            agent_input,
+            context=context,
+            max_turns=_MAX_STEPS,
+            hooks=_Watch(turn),
+            # Without the group, the Agents SDK sends a random cache key for every run.
+            run_config=RunConfig(tracing_disabled=True, group_id=context.thread.id),
+        )
+        citer = Citer(
+            turn.sources,
+            lambda kind: self.store.generate_item_id(
+                cast("Any", kind), context.thread, context.request_context
+            ),
+            site_url=self._site_url,
+        )
+        try:
+            async for event in citer.rewrite(stream_agent_response(context, result)):
+                yield event
         finally:
             turn.count("citations", citer.citations)
-            usage = turn.result.context_wrapper.usage
-            turn.count("input_tokens", usage.input_tokens)
-            turn.count("output_tokens", usage.output_tokens)
+            turn.count("input_tokens", result.context_wrapper.usage.input_tokens)
+            turn.count("output_tokens", result.context_wrapper.usage.output_tokens)
         turn.check()
         if turn.timed_out:
             raise CustomStreamError("The answer took too long and was cut off.", allow_retry=True)
-        self.model_failed = False
 
     async def _find(self, query: str) -> Sequence[Hit]:
         return await self._search(query) if query.strip() else []

@@ -54,6 +54,8 @@ class Break:
     """The beginning of a message, then the connection is dropped."""
 
     text: str
+    pause: float = 0.2
+    """Seconds before it is dropped, so that the client has read the text."""
 
 
 Answer = Say | Call | Fail | Break
@@ -208,7 +210,8 @@ class ScriptedModel:
                         self._notify()
                     yield frame
                 complete = not isinstance(answer, Break)
-                if not complete:
+                if isinstance(answer, Break):
+                    await asyncio.sleep(answer.pause)
                     raise ConnectionAbortedError("the script breaks off here")
             finally:
                 if not complete and not isinstance(answer, Break):

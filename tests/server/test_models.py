@@ -121,27 +121,41 @@ def test_a_marker_split_over_deltas_never_reaches_the_reader(start: StartModel) 
 @pytest.mark.parametrize(
     ("answer", "said", "retry"),
     [
-        (Fail(429), "busy", True),
-        (Fail(500), "failed to answer", True),
         (Fail(400, "context too long"), "could not take this conversation", False),
-        (Fail(401), "credentials", False),
-        (Fail(404), "does not exist", False),
+        (Break("Half an answer"), "broke off", True),
     ],
+    ids=["400", "broken"],
 )
-def test_a_failing_model_is_explained(
-    start: StartModel, answer: Fail, said: str, retry: bool
+def test_a_failing_answer_is_explained(
+    start: StartModel, answer: Fail | Break, said: str, retry: bool
 ) -> None:
     with start(answer) as (client, _):
         reply = client.ask(NEON)
-        ready = httpx.get(f"{client.url}/readyz")
-        kept = client.items(reply.thread_id)
 
     assert reply.error is not None
     assert said in reply.error["message"]
     assert reply.error["allow_retry"] is retry
-    assert answer.message not in json.dumps(reply.events)
-    assert ready.json()["parts"]["model"] == "degraded"
-    assert [item["type"] for item in kept] == ["user_message"]
+    assert "context too long" not in json.dumps(reply.events)
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
+def test_while_the_model_is_down_the_docs_are_quoted(start: StartModel, status: int) -> None:
+    with start(Fail(status, "secret reason")) as (client, model):
+        reply = client.ask(NEON)
+        ready = httpx.get(f"{client.url}/readyz")
+        items = client.items(reply.thread_id)
+        failed = len(model.requests)
+        client.ask(BREAD, reply.thread_id)
+
+    assert reply.error is None
+    assert "only quotes the docs" in reply.of("notice")[0]["message"]
+    assert "DATABASE_URL" in reply.text
+    assert any(url.startswith("/docs/neon") for url in reply.urls)
+    assert "secret reason" not in json.dumps(reply.events)
+    assert (ready.status_code, ready.json()["parts"]["model"]) == (200, "degraded")
+    assert [item["type"] for item in items] == ["user_message", "assistant_message"]
+    # Not believed to be down for ever: the next turn tries it again.
+    assert len(model.requests) > failed
 
 
 def test_what_was_shown_before_a_failure_is_kept(start: StartModel) -> None:
