@@ -2,10 +2,10 @@
 
 import os
 import pwd
-import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -39,7 +39,6 @@ def pooler(database_server: DatabaseServer) -> Iterator[DatabaseServer]:
         listen_addr =
         listen_port = 6432
         unix_socket_dir = {folder}
-        logfile = {folder}/log
         default_pool_size = 5
         server_round_robin = 1
         ignore_startup_parameters = extra_float_digits
@@ -52,20 +51,24 @@ def pooler(database_server: DatabaseServer) -> Iterator[DatabaseServer]:
         user=account.pw_uid if os.geteuid() == 0 else None,
         group=account.pw_gid if os.geteuid() == 0 else None,
     )
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "process up" in line:
+            break
+    else:
+        pytest.fail("PgBouncer did not start: " + "".join(said))
+    # It logs each connection, and would stop at a full pipe.
+    reader = threading.Thread(target=process.stderr.read)
+    reader.start()
     try:
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if re.search(r"process up", line):
-                break
-        else:
-            pytest.fail("PgBouncer did not start: " + "".join(said))
         yield DatabaseServer(f"postgresql://postgres@/postgres?host={folder}&port=6432")
     finally:
         process.terminate()
         process.wait()
-        process.stderr.close() if process.stderr else None
+        reader.join()
+        process.stderr.close()
         shutil.rmtree(folder)
 
 

@@ -198,11 +198,13 @@ async def test_an_update_that_a_thread_cannot_take_is_refused(
 
 
 async def test_a_thread_saved_twice_at_once_is_one_thread(store: PostgresStore) -> None:
-    async with asyncio.TaskGroup() as group:
-        for number in range(8):
-            group.create_task(store.save_thread(thread(title=f"{number}"), ADA))
+    names = [f"thr_{number}" for number in range(20)]
+    for name in names:
+        async with asyncio.TaskGroup() as group:
+            for number in range(6):
+                group.create_task(store.save_thread(thread(name, f"{number}"), ADA))
 
-    assert await _listed(store, "asc") == ["thr_1"]
+    assert await _listed(store, "asc") == names
 
 
 async def _listed(store: PostgresStore, order: str) -> list[str]:

@@ -64,15 +64,18 @@ async def test_of_two_turns_at_once_exactly_one_starts(store: PostgresStore) -> 
 
 
 async def test_two_new_threads_of_one_id_at_once_are_one_turn(store: PostgresStore) -> None:
-    started = await asyncio.gather(
-        *(
-            store.begin_turn(f"turn_{number}", thread(), question(f"msg_{number}"), context=ADA)
-            for number in range(4)
+    for name in (f"thr_{number}" for number in range(10)):
+        started = await asyncio.gather(
+            *(
+                store.begin_turn(
+                    f"turn_{number}", thread(name), question(f"{name}_{number}"), context=ADA
+                )
+                for number in range(4)
+            )
         )
-    )
 
-    assert sorted(str(start.refusal) for start in started) == ["None", "busy", "busy", "busy"]
-    assert len((await store.load_thread_items("thr_1", None, 5, "asc", ADA)).data) == 1
+        assert sorted(str(start.refusal) for start in started) == ["None", "busy", "busy", "busy"]
+        assert len((await store.load_thread_items(name, None, 5, "asc", ADA)).data) == 1
 
 
 async def test_a_turn_that_waited_for_the_last_one_reads_its_answer(

@@ -1,6 +1,7 @@
 -- Whatever a user or a model wrote is json: text and jsonb refuse null bytes.
 
 create table chatkit.threads (
+    -- The only unique index: with a second one, two inserts of a thread at once could fail on it.
     id text primary key,
     user_id text not null,
     seq bigint generated always as identity,
@@ -14,22 +15,20 @@ create table chatkit.threads (
     turn_id text,
     lease_until timestamptz,
     -- A deleted thread keeps its place, without content: a page may start after it.
-    deleted boolean not null default false,
-    unique (user_id, id)
+    deleted boolean not null default false
 );
 
 create index threads_in_order on chatkit.threads (user_id, seq) where not deleted;
 
 create table chatkit.items (
     id text primary key,
-    thread_id text not null,
+    thread_id text not null references chatkit.threads (id) on delete cascade,
     user_id text not null,
     seq bigint generated always as identity,
     kind text not null,
     -- Null: the item was deleted and keeps its place only.
     data json,
-    unique (thread_id, id),
-    foreign key (user_id, thread_id) references chatkit.threads (user_id, id) on delete cascade
+    unique (thread_id, id)
 );
 
 create index items_in_order on chatkit.items (thread_id, seq) where data is not null;
