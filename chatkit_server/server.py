@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -584,7 +585,9 @@ class DocsServer(ChatKitServer[RequestContext]):
                 pending = turn.pending.pop(item_id, None)
                 unsaved = turn.unsaved.pop(item_id, None)
                 if pending is None and unsaved is None:
-                    await self.store.delete_thread_item(thread.id, item_id, context=context)
+                    # A guardrail takes back calls of tools too, which never were items.
+                    with contextlib.suppress(NotFoundError):
+                        await self.store.delete_thread_item(thread.id, item_id, context=context)
 
     async def handle_stream_cancelled(
         self,

@@ -290,6 +290,39 @@ def test_an_agent_of_ones_own_gets_our_model_and_search(start: StartModel, own_m
         assert asked.body["store"] is False
 
 
+GUARDED = (
+    TOOLS
+    + """
+from agents import Agent, GuardrailFunctionOutput, output_guardrail
+
+@output_guardrail
+async def no_prices(context, agent, output):
+    return GuardrailFunctionOutput(output_info=None, tripwire_triggered="price" in output)
+
+guarded = Agent(
+    name="shop", instructions="", tools=[opening_hours], output_guardrails=[no_prices]
+)
+"""
+)
+
+
+def test_an_answer_that_a_guardrail_takes_back_is_not_kept(
+    start: StartModel, own_module: str
+) -> None:
+    Path(f"{own_module}.py").write_text(GUARDED)
+    script = Call("opening_hours", {"city": "Bern"}), Say("The price is high."), Say("Open.")
+    with start(*script, agent=f"{own_module}:guarded") as (client, _):
+        reply = client.ask("What does it cost?")
+        after = client.ask("When is it open?", reply.thread_id)
+        items = client.items(reply.thread_id)
+
+    assert reply.error is not None
+    assert "rules" in reply.error["message"]
+    assert reply.of("thread.item.removed")
+    assert after.text == "Open."
+    assert [item["type"] for item in items] == ["user_message", "user_message", "assistant_message"]
+
+
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
