@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 EVENTS = [
     "ready",
@@ -56,4 +56,6 @@ class ElementPage:
     def ask(self, text: str) -> None:
         box = self.page.get_by_role("textbox", name="Message")
         box.fill(text)
+        # Not before the answer to the last one has come to its end.
+        expect(self.page.get_by_role("button", name="Send message")).to_be_enabled()
         box.press("Enter")

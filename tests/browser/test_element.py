@@ -171,8 +171,10 @@ def test_nothing_is_sent_while_an_answer_streams(
     element.mount()
     element.ask("Hi")
     expect(articles(page).nth(1)).to_contain_text("Half")
-    element.ask("Impatient")
-    expect(page.get_by_role("textbox", name="Message")).to_have_value("Impatient")
+    box = page.get_by_role("textbox", name="Message")
+    box.fill("Impatient")
+    box.press("Enter")
+    expect(box).to_have_value("Impatient")
     gate.open()
     expect(page.get_by_role("button", name="Send message")).to_be_enabled()
     assert len(server.requests) == 1

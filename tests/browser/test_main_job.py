@@ -93,7 +93,7 @@ def past(where: Page | Locator, title: str) -> Locator:
 
 def send(box: Locator, question: str) -> None:
     box.fill(question)
-    expect(box).to_have_value(question)
+    expect(box.page.get_by_role("button", name="Send message")).to_be_enabled()
     box.press("Enter")
 
 

@@ -36,7 +36,8 @@ export function Composer(props: ComposerProps) {
     area.current.style.height = `${area.current.scrollHeight}px`;
   }, [draft.text]);
   const focus = () => area.current?.focus();
-  const ready = !disabled && !answering && draft.text.trim() !== "";
+  const free = !disabled && !answering;
+  const ready = free && draft.text.trim() !== "";
   return (
     <form
       class="composer"
@@ -74,7 +75,8 @@ export function Composer(props: ComposerProps) {
             // Enter also ends the composition of a Japanese or Chinese word.
             if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
             event.preventDefault();
-            if (ready) onSend();
+            // Of the field itself: what was typed just now is not painted yet.
+            if (free && event.currentTarget.value.trim() !== "") onSend();
           }}
         />
         {answering ? (
