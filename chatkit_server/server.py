@@ -384,7 +384,10 @@ class DocsServer(ChatKitServer[RequestContext]):
         items = turn.items
         if items is None:
             page = await self.store.load_thread_items(thread.id, None, HISTORY, "desc", context)
-            items = page.data[::-1]
+            # What this turn has done so far is stored at its end; the model is told of it now.
+            stored = {item.id for item in page.data}
+            items = [turn.unsaved.get(item.id, item) for item in page.data[::-1]]
+            items += [item for item in turn.unsaved.values() if item.id not in stored]
         asked = input_user_message or next(
             (item for item in reversed(items) if isinstance(item, UserMessageItem)), None
         )
