@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -109,12 +110,14 @@ def index(source: Path, base_url: str, trailing_slash: bool, as_json: bool, quie
     """
     from .parts import open_passages
 
+    if not re.match(r"/|https?://", base_url):
+        raise _Failure(f"--base-url is {base_url!r}; it must start with / or https://")
     if not source.is_dir():
         raise _Failure(f"{source} is not a folder; name the folder that holds your Markdown files")
     settings = _settings()
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def work() -> Any:
+        settings.make_data_dir()
         async with open_passages(settings) as passages:
             if quiet or as_json or not sys.stderr.isatty():
                 return await passages.index(

@@ -130,7 +130,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """
     # Beside the start of Postgres and the engine, and each takes a second or two.
     importing = asyncio.create_task(asyncio.to_thread(importlib.import_module, _SERVER))
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.make_data_dir()
     async with (
         open_passages(settings) as passages,
         open_database(settings) as (dsn, migration_dsn),
@@ -210,6 +210,6 @@ async def migrate_database(settings: Settings) -> list[str]:
     """Apply the migrations that are missing; their names."""
     from chatkit_stores import migrate
 
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.make_data_dir()
     async with open_database(settings) as (_, dsn):
         return await migrate(dsn)

@@ -18,6 +18,7 @@ from agents import (
     Tool,
     TResponseInputItem,
 )
+from agents.exceptions import ModelBehaviorError
 from agents.models.interface import Model
 from chatkit.agents import AgentContext, stream_agent_response
 from chatkit.errors import BaseStreamError, CustomStreamError, ErrorCode, StreamError
@@ -90,7 +91,7 @@ LEASE = 15.0
 _MAX_STEPS = 8
 _FIELDS = ("title", "status", "metadata", "allowed_image_domains")
 _REFUSALS = {
-    "busy": "This chat is still answering. Wait for the answer or stop it.",
+    "busy": "Another answer is being written in this chat. Try again in a moment.",
     "locked": "This chat is locked.",
     "closed": "This chat is closed. Start a new one.",
 }
@@ -420,12 +421,16 @@ class DocsServer(ChatKitServer[RequestContext]):
         )
         turn.check()
         turn.mark("model")
+        said_something = False
         try:
             async for event in self._run(agent, agent_context, agent_input, turn):
+                said_something = said_something or _says_something(event)
                 yield event
+            if not said_something:
+                raise ModelBehaviorError("the answer is empty")
         except Exception as error:
             self.model_failed = True
-            shown = any(text_of(item) for item in turn.pending.values()) or turn.unsaved
+            shown = said_something or any(text_of(item) for item in turn.pending.values())
             if self._fallback is None or shown or not is_outage(error):
                 raise explain(error, shown=bool(shown)) or error from error
             # Of the error only its kind: a provider may quote the conversation in it.
@@ -435,8 +440,9 @@ class DocsServer(ChatKitServer[RequestContext]):
             self.model_failed = False
             return
         turn.count("fallbacks")
-        for item_id in list(turn.pending):
-            yield ThreadItemRemovedEvent(item_id=item_id)
+        for item in (*turn.pending.values(), *turn.unsaved.values()):
+            if isinstance(item, AssistantMessageItem):
+                yield ThreadItemRemovedEvent(item_id=item.id)
         yield NoticeEvent(
             level="warning",
             message="The model can't be reached right now: this answer only quotes the docs.",
@@ -666,7 +672,8 @@ class _Lease:
             context=self._context,
         )
         if start.refusal is not None:
-            raise RequestError(409, start.refusal, _REFUSALS[start.refusal])
+            retry = int(LEASE) // 3 if start.refusal == "busy" else None
+            raise RequestError(409, start.refusal, _REFUSALS[start.refusal], retry_after=retry)
         turn.thread_id = thread_id
         turn.mark("store")
         self._turns[thread_id] = turn
@@ -760,6 +767,14 @@ def _turn(context: RequestContext) -> Turn:
     if context.turn is None:
         raise RuntimeError("a turn is begun by a streamed request")
     return context.turn
+
+
+def _says_something(event: ThreadStreamEvent) -> bool:
+    """Whether the reader has got something that stays: a text, a widget, a call of a tool."""
+    if not isinstance(event, ThreadItemDoneEvent):
+        return False
+    answer = isinstance(event.item, AssistantMessageItem)
+    return bool(text_of(event.item).strip()) if answer else True
 
 
 def _changes(before: ThreadMetadata, thread: ThreadMetadata) -> dict[str, Any]:

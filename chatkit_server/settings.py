@@ -179,6 +179,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{value!r} is not a URL; write it like https://docs.acme.io")
         return value.rstrip("/") if value else value
 
+    @field_validator("site_dir")
+    @classmethod
+    def _check_site_dir(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("there is no such folder; build the site first")
+        return value
+
     @field_validator("openai_base_url", "qdrant_url", "jwt_jwks_url")
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
@@ -216,6 +223,16 @@ class Settings(BaseSettings):
                 "CHATKIT_EMBEDDING_MODEL needs OPENAI_API_KEY or OPENAI_BASE_URL to call"
             )
         return self
+
+    def make_data_dir(self) -> None:
+        """Make the data folder where there is none, for its owner alone."""
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"CHATKIT_DATA_DIR is {str(self.data_dir)!r}, which can't be made: "
+                f"{error.strerror}; name a folder that you may write to"
+            ) from None
 
     @property
     def model_on(self) -> bool:

@@ -34,6 +34,7 @@ _VERSION: Final = 18
 _PORT: Final = 5432  # names the socket only, nothing listens on the network
 _LONGEST_SOCKET_PATH: Final = 100  # macOS takes 103 bytes, Linux 107
 _START_TIMEOUT: Final = 30.0
+_WATCH_PAUSE: Final = 1.0
 
 
 @asynccontextmanager
@@ -44,12 +45,29 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
     """
     server = _Server(data_dir, _find_programs())
     joining = asyncio.create_task(asyncio.to_thread(server.join))
+    watching = None
     try:
-        yield await asyncio.shield(joining)
+        dsn = await asyncio.shield(joining)
+        watching = asyncio.create_task(_watch(server))
+        yield dsn
     finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait([watching])
         # A start that is cancelled goes on in its thread; it must be over before the leaving.
         await asyncio.wait([joining])
         await asyncio.to_thread(server.leave)
+
+
+async def _watch(server: "_Server") -> None:
+    """Start the server again when it dies: nobody else would."""
+    while True:
+        await asyncio.sleep(_WATCH_PAUSE)
+        try:
+            # Shielded, so that the leaving waits for a start that is under way.
+            await asyncio.shield(asyncio.to_thread(server.revive))
+        except StoreError as exc:
+            logger.warning("the database died and does not start: %s", exc)
 
 
 def _find_programs() -> Path:
@@ -84,6 +102,8 @@ class _Server:
         self._log = self._data / "server.log"
         self._programs = programs
         self._membership: int | None = None
+        # Stays the same when the server is started again: clients know it.
+        self._socket_dir: str | None = None
 
     def join(self) -> str:
         try:
@@ -98,7 +118,17 @@ class _Server:
                     socket_dir = self._start(account)
         except OSError as exc:
             raise StoreError(f"the database in {self._folder} cannot be used: {exc}") from exc
+        self._socket_dir = socket_dir
         return f"postgresql://postgres@/postgres?host={quote(socket_dir, safe='')}&port={_PORT}"
+
+    def revive(self) -> None:
+        if self._process() is not None or self._answers():
+            return
+        with self._alone():
+            if self._membership is None or self._running() is not None:
+                return
+            logger.warning("the database in %s has died, starting it again", self._folder)
+            self._start(self._account())
 
     def leave(self) -> None:
         if self._membership is None:
@@ -233,11 +263,10 @@ class _Server:
         # process with the number of its predecessor, whatever program that is.
         for left in ("postmaster.pid", f".s.PGSQL.{_PORT}.lock", f".s.PGSQL.{_PORT}"):
             (self._data / left).unlink(missing_ok=True)
-        socket_dir = str(self._data)
-        path = f"{socket_dir}/.s.PGSQL.{_PORT}"
-        if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH or not re.fullmatch(r"[\w./-]+", path):
+        socket_dir = self._socket_dir or self._choose_socket_dir()
+        if Path(socket_dir) != self._data:
             # The pid file tells the others where it is.
-            socket_dir = tempfile.mkdtemp(prefix="chatkit-")
+            Path(socket_dir).mkdir(mode=0o700, exist_ok=True)
             if account.options():
                 os.chown(socket_dir, account.uid, account.gid)
         self._log.unlink(missing_ok=True)
@@ -247,6 +276,12 @@ class _Server:
             self._remove_socket_dir(socket_dir)
             raise
         return socket_dir
+
+    def _choose_socket_dir(self) -> str:
+        path = f"{self._data}/.s.PGSQL.{_PORT}"
+        if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH and re.fullmatch(r"[\w./-]+", path):
+            return str(self._data)
+        return tempfile.mkdtemp(prefix="chatkit-")
 
     def _start_there(self, account: _Account, socket_dir: str) -> None:
         deadline = time.monotonic() + _START_TIMEOUT

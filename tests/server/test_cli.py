@@ -79,6 +79,10 @@ def test_an_unreadable_document_is_named_and_the_rest_is_indexed(place: Path) ->
     ("arguments", "variables", "said"),
     [
         (("index", "nowhere"), {}, "nowhere is not a folder"),
+        (("index", "docs", "--base-url", "docs"), {}, "must start with / or https://"),
+        (("index", "docs"), {"CHATKIT_DATA_DIR": "/dev/null"}, "CHATKIT_DATA_DIR is '/dev/null'"),
+        (("serve",), {"CHATKIT_DATA_DIR": "/dev/null/x"}, "CHATKIT_DATA_DIR is '/dev/null/x'"),
+        (("serve",), {"CHATKIT_SITE_DIR": "nowhere"}, "there is no such folder"),
         (("serve",), {"PORT": "http"}, "PORT is 'http'"),
         (("serve", "--port", "99999"), {}, "99999"),
         (("serve",), {"OPENAI_BASE_URL": "http://x/v1"}, "CHATKIT_MODEL is not set"),
@@ -95,6 +99,18 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def test_a_folder_without_documents_empties_nothing(place: Path) -> None:
+    run(place, "index", "docs", "--base-url", "/docs")
+    (place / "empty").mkdir()
+
+    emptied = run(place, "index", "empty")
+    again = run(place, "index", "docs", "--base-url", "/docs")
+
+    assert emptied.returncode == 1
+    assert "nothing was changed" in emptied.stderr
+    assert "3 unchanged" in again.stdout
 
 
 def test_a_tool_that_is_missing_stops_the_start_with_a_sentence(place: Path) -> None:

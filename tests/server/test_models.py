@@ -158,6 +158,17 @@ def test_while_the_model_is_down_the_docs_are_quoted(start: StartModel, status: 
     assert len(model.requests) > failed
 
 
+def test_an_empty_answer_is_replaced_by_quotes(start: StartModel) -> None:
+    with start(Say(""), Say(" \n")) as (client, _):
+        replies = [client.ask(NEON), client.ask(NEON)]
+        kept = [client.items(reply.thread_id) for reply in replies]
+
+    for reply, items in zip(replies, kept, strict=True):
+        assert reply.of("notice")
+        assert "DATABASE_URL" in reply.text
+        assert [item["type"] for item in items] == ["user_message", "assistant_message"]
+
+
 def test_what_was_shown_before_a_failure_is_kept(start: StartModel) -> None:
     with start(Break("Half an answer [1]"), Say("Whole.")) as (client, _):
         broken = client.ask(NEON)

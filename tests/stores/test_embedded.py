@@ -175,6 +175,24 @@ async def test_a_killed_server_starts_again_with_its_data(folder: Path) -> None:
             assert await rows(again, "select n from kept") == [(7,)]
 
 
+@pytest.mark.parametrize("name", ["short", "long" * 20])
+async def test_a_server_that_dies_under_its_users_is_started_again(folder: Path, name: str) -> None:
+    async with embedded_postgres(folder / name) as dsn:
+        await execute(dsn, "create table kept (n int)", "insert into kept values (7)")
+        postmaster = _postmaster(folder / name)
+        assert postmaster is not None
+        postmaster.kill()
+        async with PostgresStore.open(dsn) as store, asyncio.timeout(30):
+            while True:
+                try:
+                    await store.ping()
+                    break
+                except ConnectionError:
+                    continue
+        assert await rows(dsn, "select n from kept") == [(7,)]
+    assert _postmaster(folder / name) is None
+
+
 async def test_a_stranger_with_the_old_servers_number_is_left_alone(folder: Path) -> None:
     names = ["postmaster.pid", ".s.PGSQL.5432.lock"]
     async with embedded_postgres(folder):

@@ -9,7 +9,7 @@ from typing import Any
 from chatkit_tools.collection import DENSE, LEXICAL, Collection, Shape
 from chatkit_tools.documents import Document, UnreadableDocument, read_documents
 from chatkit_tools.embeddings import Embeddings
-from chatkit_tools.errors import CollectionMismatchError
+from chatkit_tools.errors import CollectionError, CollectionMismatchError
 from chatkit_tools.lexical import Lexical
 from chatkit_tools.passage import Passage, make_passages
 
@@ -80,6 +80,11 @@ class IndexRun:
     ) -> IndexSummary:
         """Read, compare, write what differs, delete what is gone."""
         sources, unreadable = await asyncio.to_thread(self._read, folder, base_url, trailing_slash)
+        if not sources:
+            # A wrong path, or a check-out that failed, must not empty what readers search in.
+            raise CollectionError(
+                f"{folder} has no Markdown document that can be read; nothing was changed"
+            )
         await self._prepare()
         stored = await self._load()
         kept = {document.path for document in unreadable}
