@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, cast
+from typing import Any, cast
 
 from agents import (
     Agent,
     RunConfig,
-    RunContextWrapper,
-    RunHooks,
     Runner,
-    Tool,
     TResponseInputItem,
 )
 from agents.exceptions import ModelBehaviorError
@@ -39,8 +36,6 @@ from chatkit.types import (
     InferenceOptions,
     NonStreamingReq,
     NoticeEvent,
-    Page,
-    ProgressUpdateEvent,
     SDKHiddenContextItem,
     StreamingReq,
     StreamOptionsEvent,
@@ -78,74 +73,16 @@ from .failures import explain, is_outage
 from .followup import complete
 from .history import model_input, text_of
 from .instructions import page_note
+from .lease import HISTORY, Lease, TurnStart, TurnStore
+from .running import TurnMemory, Watch, says_something
 from .sdk import REQUESTS
 from .sources import Hit
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
 
-HISTORY = 60
-"""Newest items that the first round trip brings along."""
-LEASE = 15.0
-"""Seconds that a turn keeps its thread without renewing."""
 _MAX_STEPS = 8
 _FIELDS = ("title", "status", "metadata", "allowed_image_domains")
-_REFUSALS = {
-    "busy": "Another answer is being written in this chat. Try again in a moment.",
-    "locked": "This chat is locked.",
-    "closed": "This chat is closed. Start a new one.",
-}
-
-
-class TurnStart(Protocol):
-    """What the first round trip of a turn brings."""
-
-    @property
-    def thread(self) -> ThreadMetadata: ...
-    @property
-    def items(self) -> list[ThreadItem]: ...
-    @property
-    def refusal(self) -> Literal["busy", "locked", "closed"] | None: ...
-
-
-class TurnStore(Protocol):
-    """What a turn asks of the store beside `chatkit.store.Store`; one round trip each."""
-
-    async def begin_turn(
-        self,
-        turn_id: str,
-        thread: ThreadMetadata | str,
-        message: UserMessageItem | None,
-        *,
-        history: int,
-        lease: float,
-        context: Any,
-    ) -> TurnStart: ...
-
-    async def renew_turn(
-        self, turn_id: str, thread_id: str, *, lease: float, context: Any
-    ) -> bool: ...
-
-    async def finish_turn(
-        self,
-        turn_id: str,
-        thread_id: str,
-        *,
-        items: Sequence[ThreadItem],
-        changes: Mapping[str, Any],
-        default_title: str | None,
-        context: Any,
-    ) -> ThreadMetadata | None: ...
-
-    async def update_thread(
-        self, thread_id: str, changes: Mapping[str, Any], *, context: Any
-    ) -> ThreadMetadata: ...
-
-    async def add_feedback(
-        self, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind, *, context: Any
-    ) -> None: ...
-
-
 Search = Callable[[str], Awaitable[Sequence[Hit]]]
 Render = Callable[[Sequence[Any], Sequence[int]], str]
 
@@ -343,8 +280,8 @@ class DocsServer(ChatKitServer[RequestContext]):
         thread: ThreadMetadata | str,
         message: UserMessageItem | None,
         context: RequestContext,
-    ) -> _Lease:
-        return _Lease(self._turn_store, self._turns, turn, thread, message, context)
+    ) -> Lease:
+        return Lease(self._turn_store, self._turns, turn, thread, message, context)
 
     async def respond(
         self,
@@ -416,7 +353,7 @@ class DocsServer(ChatKitServer[RequestContext]):
         agent_input = await model_input(items, budget=self._history_tokens, passages=passages)
         agent_context: AgentContext[RequestContext] = AgentContext(
             thread=thread,
-            store=cast("Any", _TurnMemory(self.store, items, turn)),
+            store=cast("Any", TurnMemory(self.store, items, turn)),
             request_context=context,
         )
         turn.check()
@@ -424,7 +361,7 @@ class DocsServer(ChatKitServer[RequestContext]):
         said_something = False
         try:
             async for event in self._run(agent, agent_context, agent_input, turn):
-                said_something = said_something or _says_something(event)
+                said_something = said_something or says_something(event)
                 yield event
             if not said_something:
                 raise ModelBehaviorError("the answer is empty")
@@ -463,7 +400,7 @@ class DocsServer(ChatKitServer[RequestContext]):
             agent_input,
             context=context,
             max_turns=_MAX_STEPS,
-            hooks=_Watch(turn),
+            hooks=Watch(turn),
             # Without the group, the Agents SDK sends a random cache key for every run.
             run_config=RunConfig(tracing_disabled=True, group_id=context.thread.id),
         )
@@ -636,145 +573,10 @@ class DocsServer(ChatKitServer[RequestContext]):
         )
 
 
-class _Lease:
-    """Holds a thread for one turn: taken with the first round trip, given back with the last."""
-
-    def __init__(
-        self,
-        store: TurnStore,
-        turns: dict[str, Turn],
-        turn: Turn,
-        thread: ThreadMetadata | str,
-        message: UserMessageItem | None,
-        context: RequestContext,
-    ) -> None:
-        self._store = store
-        self._turns = turns
-        self._turn = turn
-        self._thread = thread
-        self._message = message
-        self._context = context
-        self._renewal: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> TurnStart:
-        turn = self._turn
-        thread_id = self._thread if isinstance(self._thread, str) else self._thread.id
-        running = self._turns.get(thread_id)
-        if running is not None and running.hung_up:
-            # Stop, then send at once: what was stopped is stored first, so that it comes first.
-            await running.done.wait()
-        start = await self._store.begin_turn(
-            turn.id,
-            self._thread,
-            self._message,
-            history=HISTORY,
-            lease=LEASE,
-            context=self._context,
-        )
-        if start.refusal is not None:
-            retry = int(LEASE) // 3 if start.refusal == "busy" else None
-            raise RequestError(409, start.refusal, _REFUSALS[start.refusal], retry_after=retry)
-        turn.thread_id = thread_id
-        turn.mark("store")
-        self._turns[thread_id] = turn
-        self._renewal = asyncio.create_task(self._renew(thread_id))
-        return start
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._renewal is not None:
-            self._renewal.cancel()
-        turn = self._turn
-        if not turn.finished and turn.thread_id is not None:
-            turn.finished = True
-            try:
-                await self._store.finish_turn(
-                    turn.id,
-                    turn.thread_id,
-                    items=(),
-                    changes={},
-                    default_title=None,
-                    context=self._context,
-                )
-            except ConnectionError as fault:
-                logger.warning("lease of turn %s could not be given back: %s", turn.id, fault)
-
-    async def _renew(self, thread_id: str) -> None:
-        while True:
-            await asyncio.sleep(LEASE / 3)
-            try:
-                kept = await self._store.renew_turn(
-                    self._turn.id, thread_id, lease=LEASE, context=self._context
-                )
-            except ConnectionError as error:
-                logger.warning("lease of turn %s could not be renewed: %s", self._turn.id, error)
-                continue
-            if not kept:
-                self._turn.hang_up()
-                return
-
-
-class _TurnMemory:
-    """The store as the agent sees it: the SDK asks again for items that the turn has read."""
-
-    def __init__(
-        self, store: Store[RequestContext], items: Sequence[ThreadItem], turn: Turn
-    ) -> None:
-        self._store = store
-        self._items = items
-        self._turn = turn
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def load_thread_items(
-        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
-    ) -> Page[ThreadItem]:
-        complete = len(self._items) < HISTORY
-        if after is None and order == "desc" and (complete or limit <= len(self._items)):
-            newest = list(self._items[: -limit - 1 : -1])
-            more = not complete or limit < len(self._items)
-            return Page(data=newest, has_more=more, after=newest[-1].id if more else None)
-        return await self._store.load_thread_items(thread_id, after, limit, order, context)
-
-    async def add_thread_item(
-        self, thread_id: str, item: ThreadItem, context: RequestContext
-    ) -> None:
-        self._turn.unsaved[item.id] = item
-
-
-class _Watch(RunHooks[Any]):
-    """Counts model calls and tells the reader which tool is at work."""
-
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
-
-    async def on_llm_start(self, *args: Any, **kwargs: Any) -> None:
-        self._turn.count("model_calls")
-
-    async def on_tool_start(
-        self, context: RunContextWrapper[Any], agent: Agent[Any], tool: Tool
-    ) -> None:
-        self._turn.count("tool_calls")
-        if tool.name == "search_docs":
-            self._turn.count("searches")
-            event = ProgressUpdateEvent(icon="search", text="Searching the docs")
-        else:
-            event = ProgressUpdateEvent(text=f"Using {tool.name.replace('_', ' ')}")
-        await context.context.stream(event)
-
-
 def _turn(context: RequestContext) -> Turn:
     if context.turn is None:
         raise RuntimeError("a turn is begun by a streamed request")
     return context.turn
-
-
-def _says_something(event: ThreadStreamEvent) -> bool:
-    """Whether the reader has got something that stays: a text, a widget, a call of a tool."""
-    if not isinstance(event, ThreadItemDoneEvent):
-        return False
-    answer = isinstance(event.item, AssistantMessageItem)
-    return bool(text_of(event.item).strip()) if answer else True
 
 
 def _changes(before: ThreadMetadata, thread: ThreadMetadata) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""What goes along with a run of the agent: its view of the store, its hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agents import Agent, RunContextWrapper, RunHooks, Tool
+from chatkit.store import Store
+from chatkit.types import (
+    AssistantMessageItem,
+    Page,
+    ProgressUpdateEvent,
+    ThreadItem,
+    ThreadItemDoneEvent,
+    ThreadStreamEvent,
+)
+
+from .context import RequestContext
+from .history import text_of
+from .lease import HISTORY
+from .turn import Turn
+
+
+class TurnMemory:
+    """The store as the agent sees it: the SDK asks again for items that the turn has read."""
+
+    def __init__(
+        self, store: Store[RequestContext], items: Sequence[ThreadItem], turn: Turn
+    ) -> None:
+        self._store = store
+        self._items = items
+        self._turn = turn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
+    ) -> Page[ThreadItem]:
+        complete = len(self._items) < HISTORY
+        if after is None and order == "desc" and (complete or limit <= len(self._items)):
+            newest = list(self._items[: -limit - 1 : -1])
+            more = not complete or limit < len(self._items)
+            return Page(data=newest, has_more=more, after=newest[-1].id if more else None)
+        return await self._store.load_thread_items(thread_id, after, limit, order, context)
+
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext
+    ) -> None:
+        self._turn.unsaved[item.id] = item
+
+
+class Watch(RunHooks[Any]):
+    """Counts model calls and tells the reader which tool is at work."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+
+    async def on_llm_start(self, *args: Any, **kwargs: Any) -> None:
+        self._turn.count("model_calls")
+
+    async def on_tool_start(
+        self, context: RunContextWrapper[Any], agent: Agent[Any], tool: Tool
+    ) -> None:
+        self._turn.count("tool_calls")
+        if tool.name == "search_docs":
+            self._turn.count("searches")
+            event = ProgressUpdateEvent(icon="search", text="Searching the docs")
+        else:
+            event = ProgressUpdateEvent(text=f"Using {tool.name.replace('_', ' ')}")
+        await context.context.stream(event)
+
+
+def says_something(event: ThreadStreamEvent) -> bool:
+    """Whether the reader has got something that stays: a text, a widget, a call of a tool."""
+    if not isinstance(event, ThreadItemDoneEvent):
+        return False
+    answer = isinstance(event.item, AssistantMessageItem)
+    return bool(text_of(event.item).strip()) if answer else True
