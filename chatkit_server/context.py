@@ -44,6 +44,13 @@ class RequestContext:
     turn: Turn | None = None
     """Set for requests that stream."""
 
+    @property
+    def running_turn(self) -> Turn:
+        """The turn of a request that streams."""
+        if self.turn is None:
+            raise RuntimeError("a turn is begun by a streamed request")
+        return self.turn
+
     def number(self, hits: Any) -> list[int]:
         """Citation numbers for passages that the model is about to see."""
         if self.turn is None:

@@ -56,7 +56,7 @@ class Parts:
             else "degraded"
             if self.settings.model_on
             else "down",
-            "model": "degraded" if self.server.model_failed else "ok",
+            "model": "degraded" if self.server.answerer.model_failed else "ok",
         }
 
     @staticmethod

@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from agents import (
     Agent,
-    RunConfig,
-    Runner,
-    TResponseInputItem,
 )
-from agents.exceptions import ModelBehaviorError
 from agents.models.interface import Model
-from chatkit.agents import AgentContext, stream_agent_response
 from chatkit.errors import BaseStreamError, CustomStreamError, ErrorCode, StreamError
 from chatkit.server import (
     ChatKitServer,
@@ -33,9 +28,7 @@ from chatkit.types import (
     ErrorEvent,
     FeedbackKind,
     HiddenContextItem,
-    InferenceOptions,
     NonStreamingReq,
-    NoticeEvent,
     SDKHiddenContextItem,
     StreamingReq,
     StreamOptionsEvent,
@@ -59,32 +52,23 @@ from chatkit.types import (
     ThreadStreamEvent,
     ThreadsUpdateReq,
     ThreadUpdatedEvent,
-    UserMessageInput,
     UserMessageItem,
-    UserMessageTextContent,
     WidgetItem,
     is_streaming_req,
 )
 
-from .citations import Citer
+from .answer import Answerer, Render, Search
 from .context import RequestContext
 from .errors import RequestError, invalid, not_configured
-from .failures import explain, is_outage
-from .followup import complete
-from .history import model_input, text_of
-from .instructions import page_note
-from .lease import HISTORY, Lease, TurnStart, TurnStore
-from .running import TurnMemory, Watch, says_something
+from .history import text_of
+from .lease import Lease, TurnStart, TurnStore
 from .sdk import REQUESTS
-from .sources import Hit
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
 
 _MAX_STEPS = 8
 _FIELDS = ("title", "status", "metadata", "allowed_image_domains")
-Search = Callable[[str], Awaitable[Sequence[Hit]]]
-Render = Callable[[Sequence[Any], Sequence[int]], str]
 
 
 class DocsServer(ChatKitServer[RequestContext]):
@@ -116,16 +100,17 @@ class DocsServer(ChatKitServer[RequestContext]):
     ) -> None:
         super().__init__(cast("Store[RequestContext]", store))
         self._turn_store = store
-        self._search = search
-        self._render = render
         self._agent = agent
-        self._fallback = fallback
-        self._history_tokens = history_tokens
-        self._site_url = site_url
         self._turn_timeout = turn_timeout
         self._turns: dict[str, Turn] = {}
-        self.model_failed = False
-        """Whether the last call of the model failed."""
+        self.answerer = Answerer(
+            self.store,
+            search,
+            render,
+            fallback=fallback,
+            history_tokens=history_tokens,
+            site_url=site_url,
+        )
 
     # Requests
 
@@ -203,8 +188,7 @@ class DocsServer(ChatKitServer[RequestContext]):
     ) -> AsyncIterator[ThreadStreamEvent]:
         sent = request.params.input
         question = "".join(part.text for part in sent.content)
-        # Beside the database, not after it.
-        turn.search = asyncio.create_task(self._find(question))
+        self.answerer.search_early(question, turn)
 
         now = datetime.now(UTC)
         if isinstance(request, ThreadsCreateReq):
@@ -289,155 +273,12 @@ class DocsServer(ChatKitServer[RequestContext]):
         input_user_message: UserMessageItem | None,
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
-        async for event in self._answer(self._agent, thread, input_user_message, context):
+        async for event in self.answerer.answer(self._agent, thread, input_user_message, context):
             yield event
 
     async def rehearse(self, model: Model) -> None:
-        """Answer once for nobody, without the store, so that the first reader need not wait.
-
-        What is imported, compiled and connected on first use takes half a second.
-        """
-        thread = ThreadMetadata(id="rehearsal", created_at=datetime.now(UTC))
-        context = RequestContext("rehearsal", turn=Turn("rehearsal"))
-        words = UserMessageInput(
-            content=[UserMessageTextContent(text="How do I start?")],
-            attachments=[],
-            inference_options=InferenceOptions(),
-        )
-        message = await self._build_user_message_item(words, thread, context)
-        _turn(context).items = [message, message]
-        agent = Agent[Any](name="rehearsal", instructions="", model=model)
-        async for event in self._answer(agent, thread, message, context):
-            self._serialize(event)
-
-    async def _answer(
-        self,
-        agent: Agent[Any],
-        thread: ThreadMetadata,
-        input_user_message: UserMessageItem | None,
-        context: RequestContext,
-    ) -> AsyncIterator[ThreadStreamEvent]:
-        turn = _turn(context)
-        turn.check()
-        items = turn.items
-        if items is None:
-            page = await self.store.load_thread_items(thread.id, None, HISTORY, "desc", context)
-            # What this turn has done so far is stored at its end; the model is told of it now.
-            stored = {item.id for item in page.data}
-            items = [turn.unsaved.get(item.id, item) for item in page.data[::-1]]
-            items += [item for item in turn.unsaved.values() if item.id not in stored]
-        asked = input_user_message or next(
-            (item for item in reversed(items) if isinstance(item, UserMessageItem)), None
-        )
-        passages = None
-        if asked is not None:
-            query = complete(text_of(asked), items)
-            try:
-                hits = await self._first_search(query, text_of(asked), turn)
-            except ConnectionError as error:
-                logger.warning("search failed, answering without it: %s", error)
-                if self._fallback is None:
-                    raise CustomStreamError(
-                        "The docs can't be searched right now. Try again soon.", allow_retry=True
-                    ) from error
-                yield NoticeEvent(
-                    level="warning",
-                    message="The docs can't be searched right now: this answer has no sources.",
-                )
-            else:
-                passages = self._render(hits, turn.sources.number(hits))
-                if note := page_note(context.page):
-                    passages = f"{passages}\n{note}"
-            turn.mark("search")
-
-        agent_input = await model_input(items, budget=self._history_tokens, passages=passages)
-        agent_context: AgentContext[RequestContext] = AgentContext(
-            thread=thread,
-            store=cast("Any", TurnMemory(self.store, items, turn)),
-            request_context=context,
-        )
-        turn.check()
-        turn.mark("model")
-        said_something = False
-        try:
-            async for event in self._run(agent, agent_context, agent_input, turn):
-                said_something = said_something or says_something(event)
-                yield event
-            if not said_something:
-                raise ModelBehaviorError("the answer is empty")
-        except Exception as error:
-            self.model_failed = True
-            shown = said_something or any(text_of(item) for item in turn.pending.values())
-            if self._fallback is None or shown or not is_outage(error):
-                raise explain(error, shown=bool(shown)) or error from error
-            # Of the error only its kind: a provider may quote the conversation in it.
-            kind = f"{type(error).__name__} {getattr(error, 'status_code', '')}".strip()
-            logger.warning("the model failed (%s), quoting the docs instead", kind)
-        else:
-            self.model_failed = False
-            return
-        turn.count("fallbacks")
-        for item in (*turn.pending.values(), *turn.unsaved.values()):
-            if isinstance(item, AssistantMessageItem):
-                yield ThreadItemRemovedEvent(item_id=item.id)
-        yield NoticeEvent(
-            level="warning",
-            message="The model can't be reached right now: this answer only quotes the docs.",
-        )
-        async for event in self._run(self._fallback, agent_context, agent_input, turn):
-            yield event
-
-    async def _run(
-        self,
-        agent: Agent[Any],
-        context: AgentContext[RequestContext],
-        agent_input: list[TResponseInputItem],
-        turn: Turn,
-    ) -> AsyncIterator[ThreadStreamEvent]:
-        """One run of an agent as events for the reader, cited and with ids of ours."""
-        turn.result = result = Runner.run_streamed(
-            agent,
-            agent_input,
-            context=context,
-            max_turns=_MAX_STEPS,
-            hooks=Watch(turn),
-            # Without the group, the Agents SDK sends a random cache key for every run.
-            run_config=RunConfig(tracing_disabled=True, group_id=context.thread.id),
-        )
-        citer = Citer(
-            turn.sources,
-            lambda kind: self.store.generate_item_id(
-                cast("Any", kind), context.thread, context.request_context
-            ),
-            site_url=self._site_url,
-        )
-        try:
-            async for event in citer.rewrite(stream_agent_response(context, result)):
-                yield event
-        finally:
-            turn.count("citations", citer.citations)
-            turn.count("input_tokens", result.context_wrapper.usage.input_tokens)
-            turn.count("output_tokens", result.context_wrapper.usage.output_tokens)
-        turn.check()
-        if turn.timed_out:
-            raise CustomStreamError("The answer took too long and was cut off.", allow_retry=True)
-
-    async def _find(self, query: str) -> Sequence[Hit]:
-        return await self._search(query) if query.strip() else []
-
-    async def _first_search(self, query: str, question: str, turn: Turn) -> Sequence[Hit]:
-        """What the search that runs since the request came in finds; anew for another query."""
-        if turn.search is None or query != question:
-            if turn.search is not None:
-                turn.search.cancel()
-            turn.search = asyncio.create_task(self._find(query))
-            turn.count("searches")
-        turn.count("searches")
-        try:
-            return await turn.search
-        except asyncio.CancelledError:
-            turn.check()
-            raise CustomStreamError("The search took too long.", allow_retry=True) from None
+        """Answer once for nobody, without the store, so that the first reader need not wait."""
+        await self.answerer.rehearse(model)
 
     async def _process_events(
         self,
@@ -450,7 +291,7 @@ class DocsServer(ChatKitServer[RequestContext]):
         Takes the place of the SDK's, which writes each item by itself, saves the whole thread with
         what it read at the start, and loses the text of an answer that fails.
         """
-        turn = _turn(context)
+        turn = context.running_turn
         yield StreamOptionsEvent(stream_options=self.get_stream_options(thread, context))
 
         before = thread.model_copy(deep=True)
@@ -542,7 +383,7 @@ class DocsServer(ChatKitServer[RequestContext]):
         context: RequestContext,
     ) -> None:
         """Keep what the reader has got, and tell the next turn that it was stopped."""
-        turn = _turn(context)
+        turn = context.running_turn
         _keep_partial_answers(turn)
         marker = SDKHiddenContextItem(
             id=self.store.generate_item_id("sdk_hidden_context", thread, context),
@@ -559,7 +400,7 @@ class DocsServer(ChatKitServer[RequestContext]):
     async def _finish(
         self, thread: ThreadMetadata, context: RequestContext
     ) -> ThreadMetadata | None:
-        turn = _turn(context)
+        turn = context.running_turn
         items = list(turn.unsaved.values())
         answered = any(isinstance(item, AssistantMessageItem) for item in items)
         turn.finished = True
@@ -571,12 +412,6 @@ class DocsServer(ChatKitServer[RequestContext]):
             default_title=_title(turn.items) if answered else None,
             context=context,
         )
-
-
-def _turn(context: RequestContext) -> Turn:
-    if context.turn is None:
-        raise RuntimeError("a turn is begun by a streamed request")
-    return context.turn
 
 
 def _changes(before: ThreadMetadata, thread: ThreadMetadata) -> dict[str, Any]:
