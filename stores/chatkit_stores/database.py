@@ -1,5 +1,6 @@
 """Carries statements to PostgreSQL, several in one round trip."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from psycopg.sql import SQL, Composed
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from chatkit_stores.errors import IdTakenError, StoreError, StoreUnavailableError
+from chatkit_stores.statements import PING
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +22,10 @@ Statement: TypeAlias = tuple[Query, Mapping[str, Any]]
 
 # How long a call waits for a connection, and the pool for one that doesn't come.
 _PATIENCE: Final = 5.0
+
+# Pauses between two looks at a database that could not be reached.
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 5.0
 
 _CONNECTION_DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "chatkit",
@@ -40,10 +46,16 @@ class Flight(NamedTuple):
 
 
 class Database:
-    """A pool of connections without session state, so that any pooler may stand between."""
+    """A pool of connections without session state, so that any pooler may stand between.
+
+    Who finds the database unreachable has waited for some seconds. Everyone after that is refused
+    at once, until a probe in the background has found it again.
+    """
 
     def __init__(self, pool: AsyncConnectionPool) -> None:
         self._pool = pool
+        self._in_flight = 0
+        self._probe: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -63,9 +75,13 @@ class Database:
         )
         # Not waited for: a server that starts during an outage comes up degraded.
         await pool.open(wait=False)
+        database = cls(pool)
         try:
-            yield cls(pool)
+            yield database
         finally:
+            if database._probe is not None:
+                database._probe.cancel()
+                await asyncio.wait([database._probe])
             await pool.close()
 
     async def fly(self, *statements: Statement) -> Flight:
@@ -74,6 +90,8 @@ class Database:
         When the connection turns out to be gone, they are sent once more over another one:
         they must be idempotent.
         """
+        if self._probe is not None:
+            raise StoreUnavailableError("the database cannot be reached: it did not answer lately")
         try:
             return Flight(await self._fly(statements), retried=False)
         except psycopg.OperationalError as exc:
@@ -83,6 +101,7 @@ class Database:
         try:
             return Flight(await self._fly(statements), retried=True)
         except psycopg.OperationalError as exc:
+            self._start_probe()
             raise StoreUnavailableError(f"the database failed: {exc}") from exc
 
     async def ask(self, values: Mapping[str, Any], *queries: Query) -> list[list[Row]]:
@@ -92,11 +111,11 @@ class Database:
     async def _fly(self, statements: tuple[Statement, ...]) -> list[list[Row]]:
         try:
             async with self._pool.connection() as connection:
-                async with connection.pipeline():
-                    cursors = [await connection.execute(*statement) for statement in statements]
-                # Fetching inside the block would wait for each answer on its own.
-                return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+                return await self._carry(statements, connection)
         except (PoolTimeout, PoolClosed, TooManyRequests) as exc:
+            # With others in flight the pool may only be full.
+            if isinstance(exc, PoolTimeout) and not self._in_flight:
+                self._start_probe()
             raise StoreUnavailableError(f"the database cannot be reached: {exc}") from exc
         except psycopg.errors.QueryCanceled as exc:
             raise StoreUnavailableError(f"the database took too long: {exc}") from exc
@@ -109,6 +128,42 @@ class Database:
         except psycopg.Error as exc:
             found = exc.diag.message_primary or type(exc).__name__
             raise StoreError(f"the database refused a statement: {found}") from exc
+
+    async def found_again(self) -> None:
+        """Wait for the end of the outage, where one is known."""
+        if self._probe is not None:
+            await asyncio.wait([self._probe])
+
+    async def _carry(
+        self, statements: tuple[Statement, ...], connection: psycopg.AsyncConnection
+    ) -> list[list[Row]]:
+        self._in_flight += 1
+        try:
+            async with connection.pipeline():
+                cursors = [await connection.execute(*statement) for statement in statements]
+            # Fetching inside the block would wait for each answer on its own.
+            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        finally:
+            self._in_flight -= 1
+
+    def _start_probe(self) -> None:
+        if self._probe is None:
+            logger.warning("the database cannot be reached; calls fail at once until it is back")
+            self._probe = asyncio.create_task(self._find_again())
+
+    async def _find_again(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            try:
+                await self._fly(((PING, {}),))
+            except (StoreError, psycopg.OperationalError) as exc:
+                logger.debug("the database is still away: %s", exc)
+            else:
+                logger.warning("the database is back")
+                self._probe = None
+                return
 
 
 def connection_string(dsn: str) -> str:

@@ -45,6 +45,13 @@ class PostgresStore(Turns, Store[StoreContext]):
         """Return when the database answers; `StoreUnavailableError` otherwise."""
         await self._database.ask({}, statements.PING)
 
+    async def found_again(self) -> None:
+        """Return when the database has been found again after an outage; at once without one.
+
+        It may still fail: an outage is known only once a call has waited for it.
+        """
+        await self._database.found_again()
+
     def generate_thread_id(self, context: StoreContext) -> str:
         return new_id("thread")
 

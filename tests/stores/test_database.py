@@ -87,7 +87,46 @@ async def test_a_database_that_is_away_is_a_connection_error_and_comes_back(
         assert isinstance(caught.value, StoreUnavailableError)
 
         await flights.reopen()
+        await store.found_again()
         await store.ping()
+
+
+async def test_a_database_that_wakes_up_within_a_second_or_so_is_waited_for(
+    direct_url: str,
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with Flights.to(direct_url) as flights, PostgresStore.open(flights.dsn) as store:
+        await store.ping()
+        await flights.shut()
+        loop.call_later(1.2, lambda: waking.append(asyncio.ensure_future(flights.reopen())))
+        waking: list[asyncio.Future[None]] = []
+
+        began = loop.time()
+        await asyncio.gather(*(store.save_thread(thread(f"thr_{n}"), ADA) for n in range(20)))
+
+        assert 1.2 <= loop.time() - began < 5
+        await waking[0]
+        assert len((await store.load_threads(50, None, "desc", ADA)).data) == 20
+
+
+async def test_only_the_first_call_waits_for_a_database_that_stays_away(direct_url: str) -> None:
+    loop = asyncio.get_running_loop()
+    async with Flights.to(direct_url) as flights, PostgresStore.open(flights.dsn) as store:
+        await flights.shut()
+        with pytest.raises(StoreUnavailableError):
+            await store.ping()
+
+        began = loop.time()
+        for _ in range(100):
+            with pytest.raises(StoreUnavailableError, match="did not answer lately"):
+                await store.load_thread("thr_1", ADA)
+        assert loop.time() - began < 0.5
+
+        await flights.reopen()
+        await store.found_again()
+        # At most one pause and one attempt of the pool after the outage.
+        assert loop.time() - began < 8
+        await asyncio.gather(*(store.ping() for _ in range(20)))
 
 
 async def test_a_store_opens_and_closes_without_its_database(direct_url: str) -> None:
@@ -119,6 +158,8 @@ async def test_a_full_pool_is_a_connection_error(direct_url: str) -> None:
 
         await holder.rollback()
         await blocked
+        # The database itself was there all the time.
+        await store.ping()
 
 
 async def test_a_cancelled_call_leaves_a_working_store(direct_url: str) -> None:
