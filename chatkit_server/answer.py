@@ -25,6 +25,7 @@ from chatkit.types import (
     UserMessageTextContent,
 )
 
+from .breaker import Breaker
 from .citations import Citer
 from .context import RequestContext
 from .failures import explain, is_outage
@@ -62,8 +63,13 @@ class Answerer:
         self._fallback = fallback
         self._history_tokens = history_tokens
         self._site_url = site_url
-        self.model_failed = False
-        """Whether the last call of the model failed."""
+        self._model = Breaker("model", is_outage)
+        self._model_failed = False
+
+    @property
+    def model_failed(self) -> bool:
+        """Whether the last call of the model failed, or it is not called because it is down."""
+        return self._model_failed or self._model.is_open
 
     def search_early(self, question: str, turn: Turn) -> None:
         """Search for the bare question, beside the database and not after it."""
@@ -119,13 +125,15 @@ class Answerer:
         turn.mark("model")
         said_something = False
         try:
-            async for event in self._run(agent, agent_context, agent_input, turn):
-                said_something = said_something or says_something(event)
-                yield event
-            if not said_something:
-                raise ModelBehaviorError("the answer is empty")
+            with self._model.call() as works:
+                async for event in self._run(agent, agent_context, agent_input, turn):
+                    works()
+                    said_something = said_something or says_something(event)
+                    yield event
+                if not said_something:
+                    raise ModelBehaviorError("the answer is empty")
         except Exception as error:
-            self.model_failed = True
+            self._model_failed = True
             shown = said_something or any(text_of(item) for item in turn.pending.values())
             if self._fallback is None or shown or not is_outage(error):
                 raise explain(error, shown=bool(shown)) or error from error
@@ -133,7 +141,7 @@ class Answerer:
             kind = f"{type(error).__name__} {getattr(error, 'status_code', '')}".strip()
             logger.warning("the model failed (%s), quoting the docs instead", kind)
         else:
-            self.model_failed = False
+            self._model_failed = False
             return
         turn.count("fallbacks")
         for item in (*turn.pending.values(), *turn.unsaved.values()):

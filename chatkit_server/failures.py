@@ -13,6 +13,8 @@ from agents.exceptions import (
 )
 from chatkit.errors import BaseStreamError, CustomStreamError
 
+from .breaker import BreakerOpenError
+
 # In this order: a class stands before those that it inherits from.
 _SENTENCES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, bool], ...] = (
     (openai.RateLimitError, "The model is busy. Try again in a moment.", True),
@@ -21,7 +23,11 @@ _SENTENCES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, bool
         "The model took too long to answer. Try again.",
         True,
     ),
-    (openai.APIConnectionError, "The model can't be reached right now. Try again soon.", True),
+    (
+        (openai.APIConnectionError, BreakerOpenError),
+        "The model can't be reached right now. Try again soon.",
+        True,
+    ),
     (
         (openai.AuthenticationError, openai.PermissionDeniedError),
         "The model refused this site's credentials. The site's owner has to check them.",
@@ -47,7 +53,7 @@ _SENTENCES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, bool
 
 def is_outage(error: Exception) -> bool:
     """Whether the model failed for a reason that has nothing to do with this conversation."""
-    outage = openai.APIError | ModelTimeoutError | ModelBehaviorError
+    outage = openai.APIError | ModelTimeoutError | ModelBehaviorError | BreakerOpenError
     return isinstance(error, outage) and not isinstance(error, openai.BadRequestError)
 
 

@@ -15,13 +15,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from .breaker import Breaker
 from .settings import Settings
 
 if TYPE_CHECKING:
     from agents.models.interface import Model
 
     from chatkit_stores import PostgresStore
-    from chatkit_tools import Passages
+    from chatkit_tools import Hit, Passages
 
     from .server import DocsServer
 
@@ -32,6 +33,18 @@ Health = Literal["ok", "degraded", "down"]
 _PING_TIMEOUT = 2.0
 
 
+class GuardedSearch:
+    """The passages, left in peace while they are down."""
+
+    def __init__(self, passages: Passages) -> None:
+        self._passages = passages
+        self.breaker = Breaker("search", lambda error: isinstance(error, ConnectionError))
+
+    async def search(self, query: str, *, limit: int = 8) -> list[Hit]:
+        with self.breaker.call():
+            return await self._passages.search(query, limit=limit)
+
+
 @dataclass(slots=True)
 class Parts:
     """The running parts of one process."""
@@ -40,6 +53,7 @@ class Parts:
     server: DocsServer
     store: PostgresStore
     passages: Passages
+    search: GuardedSearch
     migrated: bool
     """Whether the database has the schema that this version needs."""
 
@@ -48,14 +62,13 @@ class Parts:
         database, search = await asyncio.gather(
             self._reach(self.store.ping()), self._reach(self.passages.ping())
         )
+        if search == "ok" and self.search.breaker.is_open:
+            # It answers, and no question has been tried on it since.
+            search = "degraded"
         return {
             "database": database if self.migrated else "down",
             # Without search the model still answers, without sources.
-            "search": search
-            if search == "ok"
-            else "degraded"
-            if self.settings.model_on
-            else "down",
+            "search": "degraded" if search == "down" and self.settings.model_on else search,
             "model": "degraded" if self.server.answerer.model_failed else "ok",
         }
 
@@ -146,17 +159,18 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         quoting = QuotingModel(parse_passages)
         model, model_settings = make_model(settings) if settings.model_on else (quoting, None)
         limit = settings.search_limit
+        search = GuardedSearch(passages)
         server = DocsServer(
             store,
-            lambda query: passages.search(query, limit=limit),
+            lambda query: search.search(query, limit=limit),
             render_passages,
-            make_agent(settings, search_docs_tool(passages, limit=limit), model, model_settings),
+            make_agent(settings, search_docs_tool(search, limit=limit), model, model_settings),
             fallback=make_quoter(quoting) if settings.model_on else None,
             history_tokens=settings.history_tokens,
             site_url=settings.site_url,
             turn_timeout=settings.turn_timeout,
         )
-        parts = Parts(settings, server, store, passages, migrated=settings.migrate == "off")
+        parts = Parts(settings, server, store, passages, search, migrated=settings.migrate == "off")
         waiting = None
         if settings.migrate == "auto":
             try:

@@ -158,6 +158,23 @@ def test_while_the_model_is_down_the_docs_are_quoted(start: StartModel, status: 
     assert len(model.requests) > failed
 
 
+def test_a_model_that_stays_down_is_left_in_peace(start: StartModel) -> None:
+    with start(*[Fail(500)] * 6, Say("Never asked")) as (client, model):
+        for _ in range(3):
+            client.ask(NEON)
+        failed = len(model.requests)
+        replies = [client.ask(NEON) for _ in range(5)]
+        ready = httpx.get(f"{client.url}/readyz")
+
+    # The client of the model tries each call twice.
+    assert failed == len(model.requests) == 6
+    for reply in replies:
+        assert reply.error is None
+        assert "only quotes the docs" in reply.of("notice")[0]["message"]
+        assert "DATABASE_URL" in reply.text
+    assert ready.json()["parts"]["model"] == "degraded"
+
+
 def test_an_empty_answer_is_replaced_by_quotes(start: StartModel) -> None:
     with start(Say(""), Say(" \n")) as (client, _):
         replies = [client.ask(NEON), client.ask(NEON)]

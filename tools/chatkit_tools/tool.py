@@ -7,9 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from agents import FunctionTool, RunContextWrapper, function_tool
 
-from chatkit_tools.errors import CollectionError, SearchUnavailableError
+from chatkit_tools.errors import CollectionError
 from chatkit_tools.passage import Hit
-from chatkit_tools.passages import Passages
 
 logger = logging.getLogger("chatkit_tools")
 
@@ -19,6 +18,13 @@ _DOWN = (
     "The search is not available at the moment. Answer from what you already have of the docs,"
     " or tell the user that you cannot look it up now."
 )
+
+
+class Searchable(Protocol):
+    """What the tool asks of `Passages`."""
+
+    async def search(self, query: str, *, limit: int = 8) -> Sequence[Hit]:
+        """Return the best passages; raise ConnectionError while the search is down."""
 
 
 @runtime_checkable
@@ -60,7 +66,7 @@ def parse_passages(text: str) -> list[dict[str, Any]]:
     return parsed
 
 
-def search_docs_tool(passages: Passages, *, limit: int = 8) -> FunctionTool:
+def search_docs_tool(passages: Searchable, *, limit: int = 8) -> FunctionTool:
     """Make the tool by which an agent searches `passages`.
 
     Citation numbers come from the run's context where it, or its `request_context`, has a method
@@ -87,7 +93,7 @@ def search_docs_tool(passages: Passages, *, limit: int = 8) -> FunctionTool:
         """
         try:
             hits = await passages.search(query, limit=limit)
-        except (SearchUnavailableError, CollectionError) as exc:
+        except (ConnectionError, CollectionError) as exc:
             logger.warning("search_docs answers that search is not available: %s", exc)
             return _DOWN
         if not hits:
