@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from chatkit_server.testing import Call, Say, ScriptedModel
+from chatkit_server.testing import Answer, Call, Say, ScriptedModel
 from tests.fixtures.app import Client, StartServer
 
 
@@ -44,7 +44,11 @@ def dead_search() -> Iterator[DeadSearch]:
 def test_a_search_that_stays_down_is_left_in_peace(
     start_server: StartServer, dead_search: DeadSearch
 ) -> None:
-    script = [*[Say("From memory.")] * 3, Call("search_docs", {"query": "neon"}), Say("Nothing.")]
+    script: list[Answer] = [
+        *[Say("From memory.")] * 3,
+        Call("search_docs", {"query": "neon"}),
+        Say("Nothing."),
+    ]
     with (
         ScriptedModel(*script) as model,
         start_server(
