@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.search",
+    "tests.fixtures.s3",
     "tests.fixtures.app",
     "tests.fixtures.browser",
 ]

@@ -179,24 +179,6 @@ ADD_FEEDBACK: Final = SQL("""
     select id from visible
 """)
 
-# Attachments
-
-SAVE_ATTACHMENT: Final = SQL("""
-    insert into chatkit.attachments (id, user_id, data)
-    values (%(attachment)s, %(user)s, %(data)s)
-    on conflict (id) do update set data = excluded.data
-    where attachments.user_id = excluded.user_id
-    returning id
-""")
-
-LOAD_ATTACHMENT: Final = SQL("""
-    select data::text from chatkit.attachments where id = %(attachment)s and user_id = %(user)s
-""")
-
-DELETE_ATTACHMENT: Final = SQL("""
-    delete from chatkit.attachments where id = %(attachment)s and user_id = %(user)s returning id
-""")
-
 # Turns: separate statements and not one `with`. A statement that waited for the previous turn's
 # row would read the items as they were before it waited, without the last answer.
 

@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from chatkit.store import NotFoundError, Store, StoreItemType
-from chatkit.types import Attachment, FeedbackKind, Page, ThreadItem, ThreadMetadata
+from chatkit.types import FeedbackKind, Page, ThreadItem, ThreadMetadata
 from psycopg.sql import Composed
 
-from chatkit_stores import statements
+from chatkit_stores import attachments, statements
+from chatkit_stores.attachments import Attachments
 from chatkit_stores.database import Database
 from chatkit_stores.ids import new_id
 from chatkit_stores.rows import (
@@ -16,7 +17,6 @@ from chatkit_stores.rows import (
     changed_values,
     item_values,
     keys,
-    read_attachment,
     read_item,
     read_thread,
     thread_values,
@@ -24,7 +24,7 @@ from chatkit_stores.rows import (
 from chatkit_stores.turns import Turns
 
 
-class PostgresStore(Turns, Store[StoreContext]):
+class PostgresStore(Turns, Attachments, Store[StoreContext]):
     """A ChatKit store in PostgreSQL; `migrate` makes its tables.
 
     What the context's user does not own is not found. A deleted thread or item stays deleted:
@@ -106,6 +106,8 @@ class PostgresStore(Turns, Store[StoreContext]):
             (statements.THREAD_IS_DELETED, values),
             (statements.DELETE_THREAD, values),
             (statements.DELETE_ITEMS, values),
+            (attachments.DELETE_OF_THREAD, values),
+            (attachments.CONDEMN_OF_THREAD, values),
         )
         # The first try may have deleted it and lost the answer on the way.
         if not found or (found == [(True,)] and not retried):
@@ -189,25 +191,6 @@ class PostgresStore(Turns, Store[StoreContext]):
         for item_id in wanted:
             if item_id not in visible:
                 raise NotFoundError(f"item {item_id} not found")
-
-    async def save_attachment(self, attachment: Attachment, context: StoreContext) -> None:
-        values = keys(context, attachment=attachment.id) | {"data": attachment.model_dump_json()}
-        [saved] = await self._database.ask(values, statements.SAVE_ATTACHMENT)
-        if not saved:
-            raise NotFoundError(f"attachment {attachment.id} not found")
-
-    async def load_attachment(self, attachment_id: str, context: StoreContext) -> Attachment:
-        values = keys(context, attachment=attachment_id)
-        [attachments] = await self._database.ask(values, statements.LOAD_ATTACHMENT)
-        if not attachments:
-            raise NotFoundError(f"attachment {attachment_id} not found")
-        return read_attachment(attachments[0][0])
-
-    async def delete_attachment(self, attachment_id: str, context: StoreContext) -> None:
-        values = keys(context, attachment=attachment_id)
-        [deleted], retried = await self._database.fly((statements.DELETE_ATTACHMENT, values))
-        if not deleted and not retried:
-            raise NotFoundError(f"attachment {attachment_id} not found")
 
 
 def _one_more(limit: int) -> int:

@@ -8,6 +8,7 @@ from chatkit.store import NotFoundError
 from chatkit.types import ThreadItem, ThreadMetadata, UserMessageItem
 
 from chatkit_stores import statements
+from chatkit_stores.attachments import SEND
 from chatkit_stores.database import Database, Statement
 from chatkit_stores.rows import (
     StoreContext,
@@ -64,13 +65,15 @@ class Turns:
         put: list[Statement] = []
         if message is not None:
             put = [(statements.PUT_MESSAGE, values | item_values(thread_id, message))]
+            if sent := [attachment.id for attachment in message.attachments]:
+                put.append((SEND, values | {"item": message.id, "attachments": sent}))
         flight = await self._database.fly(
             take, *put, (statements.HISTORY, values), (statements.LOAD_THREAD, values)
         )
         taken, *stored, items, threads = flight.rows
         if not threads:
             raise NotFoundError(f"thread {thread_id} not found")
-        if taken and message is not None and stored == [[]]:
+        if taken and message is not None and not stored[0]:
             raise NotFoundError(f"item {message.id} was deleted")
         found = read_thread(threads[0])
         refusal: Literal["busy", "locked", "closed"] | None = None
