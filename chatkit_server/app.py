@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,11 +16,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .errors import sentence
 from .identity import TokenVerifier, make_identity
 from .pages import STATIC, Site, chat_page
 from .parts import Health, open_parts
+from .rates import Rates
 from .response import DRAINING, drain
 from .settings import Settings, read_settings
 
@@ -35,7 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_parts(configured) as parts:
+        async with Rates.open(configured) as rates, open_parts(configured) as parts:
             from .protocol import Limits
             from .routes import chatkit_router
 
@@ -44,7 +47,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.include_router(
                 chatkit_router(
                     parts.server,
-                    identity,
+                    rates.guard(identity),
+                    admit=rates.admit,
                     limits=Limits(configured.max_body_bytes, configured.max_text_chars),
                     keep_alive=configured.keep_alive,
                 )
@@ -73,6 +77,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=["Retry-After"],
             max_age=7200,
         )  # fmt: skip
+    if configured.trusted_proxies:
+        # Outermost, so that all others see the reader's address.
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=_hosts(configured.trusted_proxies))
     app.add_exception_handler(HTTPException, _http_error)
     _add_health(app)
 
@@ -111,6 +118,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
         status_code=error.status_code,
         headers=error.headers,
     )
+
+
+def _hosts(networks: Sequence[str]) -> list[str]:
+    """The networks, and how IPv4 looks to a server that listens on IPv6."""
+    mapped = [
+        f"::ffff:{network.network_address}/{96 + network.prefixlen}"
+        for network in map(ip_network, networks)
+        if network.version == 4
+    ]
+    return [*networks, *mapped]
 
 
 def _verifier(settings: Settings) -> TokenVerifier | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatkit.server import ChatKitServer, StreamingResult
@@ -21,11 +22,15 @@ from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
 
+Admit = Callable[[Request, str], Awaitable[None]]
+"""Refuses a user's request by raising `RequestError`, before anything is done for it."""
+
 
 def chatkit_router(
     server: ChatKitServer[Any],
     identity: Identity,
     *,
+    admit: Admit | None = None,
     path: str = "/chatkit",
     limits: Limits | None = None,
     keep_alive: float = 15.0,
@@ -35,6 +40,7 @@ def chatkit_router(
     Args:
         server: Any `ChatKitServer`; its methods get a `RequestContext` with `user_id`.
         identity: Gives the user behind a request.
+        admit: Called before a request that makes a model work; raises RequestError to refuse it.
         path: Where the endpoint is.
         limits: How much one request may hold.
         keep_alive: Seconds of silence after which a comment keeps the connection open.
@@ -46,7 +52,7 @@ def chatkit_router(
     async def chatkit(request: Request) -> Response:
         """The ChatKit protocol, all request types."""
         try:
-            return await _answer(server, identity, request, allowed, keep_alive)
+            return await _answer(server, identity, admit, request, allowed, keep_alive)
         except RequestError as error:
             return error_response(error)
         except NotFoundError:
@@ -67,6 +73,7 @@ def chatkit_router(
 async def _answer(
     server: ChatKitServer[Any],
     identity: Identity,
+    admit: Admit | None,
     request: Request,
     limits: Limits,
     keep_alive: float,
@@ -77,6 +84,8 @@ async def _answer(
         raise not_configured("This server takes no attachments.")
     if parsed.type == "input.transcribe" and type(server).transcribe is ChatKitServer.transcribe:
         raise not_configured("This server takes no dictation.")
+    if admit is not None and (is_streaming_req(parsed) or parsed.type == "input.transcribe"):
+        await admit(request, user_id)
     context = RequestContext(
         user_id=user_id, page=ReadingPage.read(parsed.metadata.get("page")), request=parsed
     )

@@ -49,6 +49,8 @@ def run_server(settings: Settings, *, host: str, workers: int) -> None:
         "log_level": settings.log_level,
         "access_log": settings.log_level == "debug",
         "server_header": False,
+        # Only from where CHATKIT_TRUSTED_PROXIES says; uvicorn itself believes all of loopback.
+        "proxy_headers": False,
         "ws": "none",
     }
     shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104

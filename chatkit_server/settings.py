@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -68,6 +69,11 @@ class Settings(BaseSettings):
         validation_alias="OPENAI_BASE_URL",
         description="Any OpenAI-compatible server (Ollama, vLLM, LiteLLM); turns a model on.",
     )
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="Redis that counts for all replicas. Each process counts by itself when unset.",
+    )
     port: int = Field(
         8000, ge=1, le=65535, validation_alias="PORT", description="Where `serve` listens."
     )
@@ -131,7 +137,24 @@ class Settings(BaseSettings):
     )
     jwt_audience: str | None = Field(None, description="The `aud` that a token must have.")
 
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For counts, by commas.",
+    )
+
     # Limits.
+    visitor_messages: str = Field(
+        "20/minute; 200/hour", description="Questions of one visitor, or `off`."
+    )
+    address_messages: str = Field(
+        "60/minute; 600/hour", description="Questions from one address, or `off`."
+    )
+    visitor_requests: str = Field(
+        "240/minute", description="Requests of any kind of one visitor, or `off`."
+    )
+    address_requests: str = Field(
+        "1200/minute", description="Requests of any kind from one address, or `off`."
+    )
     max_body_bytes: int = Field(
         262_144, ge=1024, le=100_000_000, description="Largest request body."
     )
@@ -154,7 +177,7 @@ class Settings(BaseSettings):
         "info", description="What is logged."
     )
 
-    @field_validator("allowed_origins", "tools", mode="before")
+    @field_validator("allowed_origins", "tools", "trusted_proxies", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
@@ -168,6 +191,42 @@ class Settings(BaseSettings):
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
                 raise ValueError(f"{origin!r} is not an origin; write it like https://docs.acme.io")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        networks = []
+        for text in value:
+            try:
+                network = ip_network(text, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"{text!r} is no address or network; write it like 10.0.0.0/8"
+                ) from None
+            if network.prefixlen == 0:
+                raise ValueError(f"{text!r} would let everybody choose their own address")
+            networks.append(str(network))
+        return tuple(networks)
+
+    @field_validator("visitor_messages", "address_messages", "visitor_requests", "address_requests")
+    @classmethod
+    def _check_limit(cls, value: str) -> str:
+        from limits import parse_many
+
+        try:
+            items = [] if value == "off" else parse_many(value)
+        except ValueError:
+            raise ValueError("write it like '20/minute; 200/hour', or 'off'") from None
+        if any(item.amount < 1 for item in items):
+            raise ValueError("a limit of 0 refuses everybody; write 'off' to have none")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"(rediss?|unix)://", value.get_secret_value()):
+            raise ValueError("it must start with redis://, rediss:// or unix://")
         return value
 
     @field_validator("site_url")

@@ -29,6 +29,7 @@ def serve_in_thread(app: ASGIApp, *, graceful: float = 5.0) -> Iterator[str]:
             app,
             lifespan="on",
             log_config=None,
+            proxy_headers=False,
             timeout_graceful_shutdown=5,
             ws="none",
         )

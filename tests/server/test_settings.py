@@ -26,6 +26,12 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("CHATKIT_ALLOWED_ORIGINS", "docs.acme.io", "write it like https://docs.acme.io"),
         ("CHATKIT_TOOLS", "my tools", "package.module:attribute"),
         ("QDRANT_URL", "localhost:6333", "http:// or https://"),
+        ("CHATKIT_TRUSTED_PROXIES", "nginx", "'nginx' is no address or network"),
+        ("CHATKIT_TRUSTED_PROXIES", "*", "'*' is no address or network"),
+        ("CHATKIT_TRUSTED_PROXIES", "10.0.0.1, ::/0", "'::/0' would let everybody choose"),
+        ("CHATKIT_VISITOR_MESSAGES", "many", "write it like '20/minute; 200/hour', or 'off'"),
+        ("CHATKIT_ADDRESS_MESSAGES", "0/minute", "refuses everybody"),
+        ("REDIS_URL", "localhost:6379", "redis://, rediss:// or unix://"),
         ("CHATKIT_LANGUAGE", "klingon", "CHATKIT_LANGUAGE is 'klingon'"),
         ("OPENAI_BASE_URL", "http://localhost:11434/v1", "CHATKIT_MODEL is not set"),
         ("CHATKIT_EMBEDDING_MODEL", "minilm", "needs OPENAI_API_KEY or OPENAI_BASE_URL"),
@@ -45,6 +51,7 @@ def test_a_wrong_setting_names_itself_and_the_fix(
     [
         ("DATABASE_URL", "mysql://ada:hunter2@db/docs"),
         ("CHATKIT_JWT_SECRET", "hunter2"),
+        ("REDIS_URL", "http://:hunter2@cache:6379"),
     ],
 )
 def test_a_wrong_secret_is_not_repeated(

@@ -1,0 +1,292 @@
+"""Who asks too often gets 429 and the time to wait, before anything is done for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import httpx
+import pytest
+from limits import parse
+
+from chatkit_server.counts import Memory
+from chatkit_server.rates import address_of
+from tests.fixtures.app import Client, StartServer, message
+from tests.fixtures.flights import Flights
+from tests.fixtures.redis import RedisServer
+
+QUESTION = "How do I connect to Neon?"
+
+
+def refused(response: httpx.Response) -> bool:
+    """Whether it is a complete refusal in the protocol's form."""
+    if response.status_code != 429:
+        assert response.status_code == 200, response.text
+        return False
+    error = response.json()["error"]
+    assert error["code"] == "rate_limited"
+    assert "Try again in " in error["message"]
+    assert int(response.headers["retry-after"]) >= 1
+    return True
+
+
+def ask(client: Client, **options: Any) -> httpx.Response:
+    body = {"type": "threads.create", "params": {"input": message(QUESTION)}}
+    return client.send(body, **options)
+
+
+def test_a_visitor_who_asks_too_often_is_refused_and_may_still_read(
+    start_server: StartServer,
+) -> None:
+    origin = "https://docs.acme.io"
+    with start_server(visitor_messages="2/hour", allowed_origins=(origin,)) as url:
+        ada, bob = Client(url), Client(url)
+        answers = [ask(ada, headers={"Origin": origin}) for _ in range(3)]
+
+        assert [refused(answer) for answer in answers] == [False, False, True]
+        assert 1700 < int(answers[2].headers["retry-after"]) <= 7200
+        assert answers[2].headers["access-control-allow-origin"] == origin
+        assert answers[2].headers["access-control-expose-headers"] == "Retry-After"
+        assert len(ada.threads()) == 2
+        assert not refused(ask(bob))
+
+
+async def test_a_refusal_costs_no_round_trip_to_the_database(
+    start_server: StartServer, database_url: str
+) -> None:
+    async with Flights.to(database_url, delay=0) as flights:
+
+        def count() -> int:
+            with start_server(database_url=flights.dsn, address_messages="1/hour") as url:
+                assert not refused(ask(Client(url)))
+                flights.reset()
+                assert refused(ask(Client(url)))
+                return flights.count
+
+        assert await asyncio.to_thread(count) == 0
+
+
+def test_a_new_secret_does_not_help_against_the_limit_of_the_address(
+    start_server: StartServer,
+) -> None:
+    with start_server(address_messages="3/hour") as url:
+        answers = [refused(ask(Client(url))) for _ in range(5)]
+
+    assert answers == [False] * 3 + [True] * 2
+
+
+def test_guessing_secrets_and_tokens_is_limited_by_address(start_server: StartServer) -> None:
+    with start_server(address_requests="3/hour") as url:
+        statuses = [Client(url, "weak").post("threads.list").status_code for _ in range(5)]
+        healthy = httpx.get(f"{url}/healthz").status_code
+
+    assert statuses == [401] * 3 + [429] * 2
+    assert healthy == 200
+
+
+def test_requests_of_any_kind_are_limited_by_visitor(start_server: StartServer) -> None:
+    with start_server(visitor_requests="3/hour") as url:
+        ada, bob = Client(url), Client(url)
+        answers = [refused(ada.post("threads.list")) for _ in range(5)]
+
+        assert answers == [False] * 3 + [True] * 2
+        assert not refused(bob.post("threads.list"))
+
+
+def test_limits_can_be_switched_off(start_server: StartServer) -> None:
+    off = {"visitor_messages": "off", "address_messages": "off"}
+    with start_server(**off, visitor_requests="off", address_requests="off") as url:
+        ada = Client(url)
+        assert not any(refused(ask(ada)) for _ in range(25))
+
+
+def test_what_a_visitor_asks_in_vain_does_not_count_for_their_address(
+    start_server: StartServer,
+) -> None:
+    with start_server(visitor_messages="1/hour", address_messages="2/hour") as url:
+        ada, bob = Client(url), Client(url)
+        assert [refused(ask(ada)) for _ in range(4)] == [False, True, True, True]
+        assert not refused(ask(bob))
+
+
+def test_retry_after_is_kept(start_server: StartServer) -> None:
+    with start_server(visitor_requests="4/2 seconds") as url:
+        ada = Client(url)
+        while not refused(last := ada.post("threads.list")):
+            pass
+        asked_at = time.monotonic()
+        while refused(ada.post("threads.list")):
+            assert time.monotonic() - asked_at < int(last.headers["retry-after"]) + 0.5
+
+
+@pytest.mark.parametrize("item", ["3/second", "2/second", "1/second"])
+def test_memory_allows_again_when_it_has_said_so(item: str) -> None:
+    memory, limit = Memory(), parse(item)
+    allowed = [time.monotonic()]
+    assert memory.hit(limit, ("x", "ada")) is None
+    while len(allowed) < 3 * limit.amount:
+        wait = memory.hit(limit, ("x", "ada"))
+        now = time.monotonic()
+        if wait is None:
+            allowed.append(now)
+            continue
+        assert 0 < wait <= 2 * limit.get_expiry()
+        due = now + wait + 0.001
+        while time.monotonic() < due:
+            pass
+        assert memory.hit(limit, ("x", "ada")) is None
+        allowed.append(time.monotonic())
+
+    # Not twice as many at the edge of two windows, as fixed windows would allow.
+    period = limit.get_expiry()
+    for start in allowed:
+        within = [at for at in allowed if start <= at < start + period]
+        assert len(within) <= max(1, 2 * limit.amount - 1)
+
+
+def test_memory_is_bounded() -> None:
+    memory = Memory(longest=100)
+    for number in range(1000):
+        assert memory.hit(parse("1/hour"), ("x", str(number))) is None
+
+    assert len(memory) <= 100
+    assert memory.hit(parse("1/hour"), ("x", "999")) is not None
+
+
+def test_memory_forgets_what_is_over() -> None:
+    memory = Memory()
+    for number in range(1000):
+        memory.hit(parse("1/second"), ("x", str(number)))
+    over = time.monotonic() + 2.1
+    while time.monotonic() < over:
+        memory.hit(parse("1000000/hour"), ("y", "ada"))
+
+    assert len(memory) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "counted"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("unknown", "unknown"),
+        ("", "unknown"),
+        ("203.0.113.9\u0000", "unknown"),
+    ],
+)
+def test_an_address_is_counted_as(host: str, counted: str) -> None:
+    assert address_of(host) == counted
+
+
+def from_address(client: Client, forwarded: str) -> bool:
+    return refused(ask(client, headers={"X-Forwarded-For": forwarded}))
+
+
+def test_a_forged_forwarded_header_is_ignored(
+    start_server: StartServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with start_server(address_messages="2/hour") as url:
+        answers = [from_address(Client(url), f"203.0.113.{n}") for n in range(4)]
+
+    assert answers == [False, False, True, True]
+    said = [r for r in caplog.records if "CHATKIT_TRUSTED_PROXIES" in r.getMessage()]
+    assert len(said) == 1
+    assert "127.0.0.1" in said[0].getMessage()
+
+
+def test_behind_a_trusted_proxy_each_reader_has_an_address(start_server: StartServer) -> None:
+    with start_server(address_messages="1/hour", trusted_proxies=("127.0.0.0/8",)) as url:
+        assert not from_address(Client(url), "203.0.113.1")
+        assert not from_address(Client(url), "203.0.113.2")
+        # What the reader sent stands on the left, what the proxy saw on the right.
+        assert from_address(Client(url), "198.51.100.7, 203.0.113.1")
+        # With its port, as some proxies write it, and through a second proxy.
+        assert from_address(Client(url), "203.0.113.1:50123, 127.0.0.9")
+        assert not from_address(Client(url), "2001:db8:1:2::1")
+        assert from_address(Client(url), "2001:db8:1:2:ffff::1")
+        # The proxy itself, which sent no header.
+        assert not refused(ask(Client(url)))
+        assert refused(ask(Client(url)))
+
+
+def test_a_proxy_that_is_not_named_is_not_trusted(start_server: StartServer) -> None:
+    with start_server(address_messages="1/hour", trusted_proxies=("10.0.0.0/8",)) as url:
+        assert not from_address(Client(url), "203.0.113.1")
+        assert from_address(Client(url), "203.0.113.2")
+
+
+def test_nonsense_in_the_header_shares_one_address(start_server: StartServer) -> None:
+    with start_server(address_messages="1/hour", trusted_proxies=("127.0.0.1",)) as url:
+        assert not from_address(Client(url), "unknown")
+        assert from_address(Client(url), "_hidden, \x7f[::")
+
+
+def test_servers_share_their_counts_in_redis(
+    start_server: StartServer, redis_server: RedisServer
+) -> None:
+    values = {"redis_url": redis_server.url, "visitor_messages": "3/hour"}
+    with start_server(**values) as one, start_server(**values) as two:
+        ada = Client(one)
+        same = Client(two, ada.secret)
+
+        answers = [ask(client) for client in (ada, same, ada, same, ada)]
+
+        assert [refused(answer) for answer in answers] == [False] * 3 + [True] * 2
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 3600
+        assert not refused(ask(Client(two)))
+
+
+def test_without_redis_each_process_counts_by_itself(
+    start_server: StartServer, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis_server.stop()
+    with start_server(redis_url=redis_server.url, visitor_messages="2/hour") as url:
+        ada = Client(url)
+        answers = [refused(ask(ada)) for _ in range(3)]
+
+    assert answers == [False, False, True]
+    said = [r.getMessage() for r in caplog.records if "Redis for the limits is down" in r.getMessage()]
+    assert len(said) == 1
+
+
+def test_redis_is_used_again_when_it_is_back(
+    start_server: StartServer, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis_server.stop()
+    caplog.set_level(logging.WARNING)
+    with start_server(redis_url=redis_server.url, visitor_messages="1/hour") as url:
+        ada = Client(url)
+        assert not refused(ask(ada))
+        assert refused(ask(ada))
+        redis_server.start()
+        give_up = time.monotonic() + 20
+        while "Redis for the limits works again" not in caplog.text:
+            assert time.monotonic() < give_up
+            ada.post("threads.list")
+
+        # It knows nothing of what was counted meanwhile.
+        assert not refused(ask(ada))
+        assert refused(ask(ada))
+
+
+def test_a_redis_that_hangs_costs_one_request_a_moment(
+    start_server: StartServer, redis_server: RedisServer
+) -> None:
+    with start_server(redis_url=redis_server.url) as url:
+        ada = Client(url)
+        assert not refused(ada.post("threads.list"))
+        redis_server.freeze()
+        times = []
+        for _ in range(6):
+            started = time.monotonic()
+            assert not refused(ada.post("threads.list"))
+            times.append(time.monotonic() - started)
+
+    assert 0.4 < times[0] < 2
+    assert max(times[1:]) < 0.4
