@@ -251,7 +251,9 @@ def test_without_redis_each_process_counts_by_itself(
         answers = [refused(ask(ada)) for _ in range(3)]
 
     assert answers == [False, False, True]
-    said = [r.getMessage() for r in caplog.records if "Redis for the limits is down" in r.getMessage()]
+    said = [
+        r.getMessage() for r in caplog.records if "Redis for the limits is down" in r.getMessage()
+    ]
     assert len(said) == 1
 
 
