@@ -20,6 +20,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .errors import sentence
 from .identity import TokenVerifier, make_identity
+from .keyset import KeySet
 from .pages import STATIC, Site, chat_page
 from .parts import Health, open_parts
 from .rates import Rates
@@ -138,7 +139,7 @@ def _verifier(settings: Settings) -> TokenVerifier | None:
         issuer=settings.jwt_issuer or "",
         audience=settings.jwt_audience,
         secret=secret.get_secret_value() if secret else None,
-        jwks_url=settings.jwt_jwks_url,
+        keys=KeySet(settings.jwt_jwks_url) if settings.jwt_jwks_url else None,
     )
 
 

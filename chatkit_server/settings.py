@@ -222,6 +222,13 @@ class Settings(BaseSettings):
             raise ValueError("a limit of 0 refuses everybody; write 'off' to have none")
         return value
 
+    @field_validator("jwt_secret")
+    @classmethod
+    def _check_jwt_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and value.get_secret_value().lstrip().startswith("-----BEGIN"):
+            raise ValueError("a PEM key is no shared secret; serve it as CHATKIT_JWT_JWKS_URL")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
