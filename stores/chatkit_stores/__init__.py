@@ -14,12 +14,17 @@ A transaction-mode pooler may stand in between. `embedded_postgres` in
 `chatkit_stores.embedded` gives a DSN where there is no server.
 """
 
-from chatkit_stores.errors import IdTakenError, StoreError, StoreUnavailableError
+from chatkit_stores.errors import (
+    IdTakenError,
+    StoreError,
+    StoreUnavailableError,
+    TurnLostError,
+)
 from chatkit_stores.ids import new_id
 from chatkit_stores.migrations import migrate
 from chatkit_stores.rows import StoreContext
 from chatkit_stores.store import PostgresStore
-from chatkit_stores.turns import TurnStart
+from chatkit_stores.turns import TurnStart, TurnState, TurnView
 
 __all__ = [
     "IdTakenError",
@@ -27,7 +32,10 @@ __all__ = [
     "StoreContext",
     "StoreError",
     "StoreUnavailableError",
+    "TurnLostError",
     "TurnStart",
+    "TurnState",
+    "TurnView",
     "migrate",
     "new_id",
 ]

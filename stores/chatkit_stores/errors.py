@@ -2,7 +2,8 @@
 
     StoreError
     ├── StoreUnavailableError    also a ConnectionError: a later try may succeed
-    └── IdTakenError
+    ├── IdTakenError
+    └── TurnLostError
 
 A thread, item or attachment that is unknown, deleted or somebody else's is
 `chatkit.store.NotFoundError`, as the SDK expects.
@@ -19,3 +20,7 @@ class StoreUnavailableError(StoreError, ConnectionError):
 
 class IdTakenError(StoreError):
     """An item with this id exists in another thread; it was left as it is."""
+
+
+class TurnLostError(StoreError):
+    """The turn does not hold its thread any more; nothing was written."""

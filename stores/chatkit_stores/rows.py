@@ -19,7 +19,11 @@ from chatkit_stores.errors import StoreError
 
 
 class StoreContext(Protocol):
-    """Whatever the server passes as context, as long as it says whose rows a call may see."""
+    """Whatever the server passes as context, as long as it says whose rows a call may see.
+
+    A context that has a `turn_id` as well writes only while that turn holds the thread; see
+    `Turns`.
+    """
 
     @property
     def user_id(self) -> str: ...
@@ -37,7 +41,7 @@ def keys(context: StoreContext, **ids: str | None) -> dict[str, Any]:
     for value in ids.values():
         if value is not None and ("\0" in value or not _is_text(value)):
             raise NotFoundError(f"{value!a} not found")
-    return {"user": context.user_id, **ids}
+    return {"user": context.user_id, "turn": getattr(context, "turn_id", None), **ids}
 
 
 def _is_text(value: str) -> bool:

@@ -23,16 +23,17 @@ def update_thread(columns: Iterable[str]) -> Composed:
     # The owner is assigned so that there is something to assign when nothing changes.
     return SQL("""
         update chatkit.threads set user_id = user_id{assignments}
-        where id = %(thread)s and user_id = %(user)s and not deleted
+        where id = %(thread)s and user_id = %(user)s and not deleted and {fence}
         returning {thread}
-    """).format(assignments=_assignments(columns), thread=_THREAD)
+    """).format(assignments=_assignments(columns), thread=_THREAD, fence=_FENCE)
 
 
 def finish_turn(columns: Iterable[str], *, default_title: bool) -> Composed:
     # The turn stays on the thread after its lease, so that finishing twice works.
     title = SQL(", title = coalesce(title, %(default_title)s::json)" if default_title else "")
     return SQL("""
-        update chatkit.threads set lease_until = null{title}{assignments}
+        update chatkit.threads
+        set lease_until = null, stop_turn = null, turn_state = %(state)s{title}{assignments}
         where id = %(thread)s and user_id = %(user)s and not deleted and turn_id = %(turn)s
         returning {thread}
     """).format(title=title, assignments=_assignments(columns), thread=_THREAD)
@@ -45,6 +46,16 @@ def _assignments(columns: Iterable[str]) -> Composed:
 
 
 PING: Final = SQL("select 1")
+
+# A context that belongs to a turn writes only while that turn holds the thread: a process that was
+# paused must not write late. The first statement locks the thread for those that follow it.
+_FENCE: Final = SQL("(%(turn)s::text is null or threads.turn_id = %(turn)s)")
+
+HOLD_THREAD: Final = SQL("""
+    select {fence} from chatkit.threads
+    where id = %(thread)s and user_id = %(user)s and not deleted
+    for no key update
+""").format(fence=_FENCE)
 
 # Threads
 
@@ -61,9 +72,9 @@ SAVE_THREAD: Final = SQL("""
         status_reason = excluded.status_reason,
         allowed_image_domains = excluded.allowed_image_domains,
         metadata = excluded.metadata
-    where threads.user_id = excluded.user_id and not threads.deleted
+    where threads.user_id = excluded.user_id and not threads.deleted and {fence}
     returning id
-""")
+""").format(fence=_FENCE)
 
 LOAD_THREAD: Final = SQL("""
     select {thread} from chatkit.threads
@@ -92,7 +103,8 @@ THREAD_IS_DELETED: Final = SQL("""
 DELETE_THREAD: Final = SQL("""
     update chatkit.threads set
         deleted = true, title = null, status = 'active', status_reason = null,
-        allowed_image_domains = null, metadata = '{}', turn_id = null, lease_until = null
+        allowed_image_domains = null, metadata = '{}', turn_id = null, lease_until = null,
+        turn_state = null, stop_turn = null
     where id = %(thread)s and user_id = %(user)s and not deleted
 """)
 
@@ -106,8 +118,8 @@ DELETE_ITEMS: Final = SQL("""
 # Locks the thread's row, so that items get their places in the order in which they appear, and a
 # thread that is being deleted gets none. An id that another thread has violates the primary key.
 _PUT_ITEM: Final = SQL("""
-    insert into chatkit.items (id, thread_id, user_id, kind, data)
-    select %(item)s::text, held.id, held.user_id, %(kind)s::text, %(data)s::json
+    insert into chatkit.items (id, thread_id, user_id, kind, data, turn_id)
+    select %(item)s::text, held.id, held.user_id, %(kind)s::text, %(data)s::json, %(turn)s::text
     from (
         select id, user_id from chatkit.threads
         where id = %(thread)s and user_id = %(user)s and not deleted and {condition}
@@ -118,7 +130,7 @@ _PUT_ITEM: Final = SQL("""
     returning id
 """)
 
-PUT_ITEM: Final = _PUT_ITEM.format(condition=SQL("true"))
+PUT_ITEM: Final = _PUT_ITEM.format(condition=_FENCE)
 
 ITEM_EXISTED: Final = SQL("""
     select exists (
@@ -153,9 +165,13 @@ ITEM_IS_DELETED: Final = SQL("""
     where id = %(item)s and thread_id = %(thread)s and user_id = %(user)s
 """)
 
+# Behind HOLD_THREAD.
 DELETE_ITEM: Final = SQL("""
     update chatkit.items set data = null
-    where id = %(item)s and thread_id = %(thread)s and user_id = %(user)s
+    where id = %(item)s and thread_id = %(thread)s and user_id = %(user)s and (
+        %(turn)s::text is null
+        or exists (select from chatkit.threads where id = %(thread)s and turn_id = %(turn)s)
+    )
 """)
 
 # Feedback
@@ -192,40 +208,80 @@ _IS_FREE: Final = SQL("""
 """)
 _LEASE_END: Final = SQL("clock_timestamp() + make_interval(secs => %(lease)s)")
 
+# The server of the last turn died: its answer is over. The next turn is told so, once.
+CLOSE_INTERRUPTED: Final = SQL("""
+    with dead as (
+        update chatkit.threads set turn_state = 'interrupted'
+        where id = %(thread)s and user_id = %(user)s and not deleted
+        and turn_state = 'running' and turn_id <> %(turn)s and lease_until < clock_timestamp()
+        returning id, user_id, turn_id
+    )
+    insert into chatkit.items (id, thread_id, user_id, kind, data, turn_id)
+    select %(item)s::text, dead.id, dead.user_id, %(kind)s::text, %(data)s::json, dead.turn_id
+    from dead
+    on conflict (id) do nothing
+""")
+
 CREATE_LEASED: Final = SQL("""
     insert into chatkit.threads (
         id, user_id, created_at, title, status, status_reason, allowed_image_domains, metadata,
-        turn_id, lease_until
+        turn_id, turn_state, lease_until
     ) values (
         %(thread)s, %(user)s, %(created_at)s, %(title)s, %(status)s, %(status_reason)s,
-        %(allowed_image_domains)s, %(metadata)s, %(turn)s, {lease_end}
+        %(allowed_image_domains)s, %(metadata)s, %(turn)s, 'running', {lease_end}
     )
     on conflict (id) do update set
-        turn_id = excluded.turn_id, lease_until = excluded.lease_until
+        turn_id = excluded.turn_id, turn_state = 'running', lease_until = excluded.lease_until
     where threads.user_id = excluded.user_id and not threads.deleted and {is_free}
     returning id
 """).format(lease_end=_LEASE_END, is_free=_IS_FREE)
 
 LEASE: Final = SQL("""
-    update chatkit.threads set turn_id = %(turn)s, lease_until = {lease_end}
+    update chatkit.threads
+    set turn_id = %(turn)s, turn_state = 'running', lease_until = {lease_end}, stop_turn = null
     where id = %(thread)s and user_id = %(user)s and not deleted and {is_free}
     returning id
 """).format(lease_end=_LEASE_END, is_free=_IS_FREE)
 
+_RETRIED: Final = SQL("""
+    select {column} from chatkit.items
+    where id = %(retry)s and thread_id = %(thread)s and user_id = %(user)s and data is not null
+""")
+
+RETRIED: Final = _RETRIED.format(column=SQL("kind"))
+
+LEASE_FOR_RETRY: Final = SQL("""
+    update chatkit.threads
+    set turn_id = %(turn)s, turn_state = 'running', lease_until = {lease_end}, stop_turn = null
+    where id = %(thread)s and user_id = %(user)s and not deleted and {is_free}
+    and ({kind}) = 'user_message'
+    returning id
+""").format(lease_end=_LEASE_END, is_free=_IS_FREE, kind=RETRIED)
+
 PUT_MESSAGE: Final = _PUT_ITEM.format(condition=SQL("status = 'active' and turn_id = %(turn)s"))
 
-HISTORY: Final = SQL("""
+_HISTORY: Final = SQL("""
     select data::text from chatkit.items
-    where thread_id = %(thread)s and user_id = %(user)s and data is not null
+    where thread_id = %(thread)s and user_id = %(user)s and data is not null{until}
     order by seq desc limit %(history)s
 """)
 
+HISTORY: Final = _HISTORY.format(until=SQL(""))
+
+HISTORY_UNTIL_RETRIED: Final = _HISTORY.format(
+    until=SQL(" and seq <= ({seq})").format(seq=_RETRIED.format(column=SQL("seq")))
+)
+
+# Not once the turn has finished: a checkpoint that is late would bring a partial answer back.
+_RUNS: Final = SQL("turn_id = %(turn)s and lease_until is not null")
+
 RENEW: Final = SQL("""
     update chatkit.threads set lease_until = {lease_end}
-    where id = %(thread)s and user_id = %(user)s and not deleted
-    and turn_id = %(turn)s and lease_until is not null
-    returning id
-""").format(lease_end=_LEASE_END)
+    where id = %(thread)s and user_id = %(user)s and not deleted and {runs}
+    returning stop_turn is not distinct from turn_id
+""").format(lease_end=_LEASE_END, runs=_RUNS)
+
+PUT_CHECKPOINT: Final = _PUT_ITEM.format(condition=_RUNS)
 
 HOLD: Final = SQL("""
     select id from chatkit.threads
@@ -234,3 +290,62 @@ HOLD: Final = SQL("""
 """)
 
 PUT_ANSWER: Final = _PUT_ITEM.format(condition=SQL("turn_id = %(turn)s"))
+
+_HOLDS: Final = SQL("""
+    exists (
+        select from chatkit.threads
+        where id = %(thread)s and user_id = %(user)s and {condition}
+    )
+""")
+
+# Behind HOLD or RENEW, which lock the thread.
+_REMOVE_ITEMS: Final = SQL("""
+    update chatkit.items set data = null
+    where id = any(%(removed)s) and thread_id = %(thread)s and user_id = %(user)s
+    and turn_id = %(turn)s and {holds}
+""")
+
+REMOVE_AT_CHECKPOINT: Final = _REMOVE_ITEMS.format(holds=_HOLDS.format(condition=_RUNS))
+
+REMOVE_AT_END: Final = _REMOVE_ITEMS.format(
+    holds=_HOLDS.format(condition=SQL("turn_id = %(turn)s"))
+)
+
+# What a retry replaces: everything behind its message but what it has added itself.
+REPLACE_ITEMS: Final = SQL("""
+    with replaced as (
+        update chatkit.items set data = null
+        where thread_id = %(thread)s and user_id = %(user)s and data is not null
+        and turn_id is distinct from %(turn)s and {holds}
+        and seq > ({seq})
+        returning id
+    )
+    delete from chatkit.feedback using replaced
+    where feedback.item_id = replaced.id and feedback.user_id = %(user)s
+""").format(
+    holds=_HOLDS.format(condition=SQL("turn_id = %(turn)s")), seq=_RETRIED.format(column=SQL("seq"))
+)
+
+STOP: Final = SQL("""
+    update chatkit.threads set stop_turn = turn_id
+    where id = %(thread)s and user_id = %(user)s and not deleted
+    and turn_state = 'running' and lease_until > clock_timestamp()
+    returning turn_id
+""")
+
+LOAD_TURN: Final = SQL("""
+    select turn_id, case
+        when turn_state = 'running' and lease_until < clock_timestamp() then 'interrupted'
+        else turn_state
+    end
+    from chatkit.threads where id = %(thread)s and user_id = %(user)s and not deleted
+""")
+
+TURN_ITEMS: Final = SQL("""
+    select data::text from chatkit.items
+    where thread_id = %(thread)s and user_id = %(user)s and data is not null
+    and turn_id = (
+        select turn_id from chatkit.threads where id = %(thread)s and user_id = %(user)s
+    )
+    order by seq desc limit %(history)s
+""")

@@ -10,7 +10,8 @@ from psycopg.sql import Composed
 
 from chatkit_stores import attachments, statements
 from chatkit_stores.attachments import Attachments
-from chatkit_stores.database import Database
+from chatkit_stores.database import Database, Row
+from chatkit_stores.errors import TurnLostError
 from chatkit_stores.ids import new_id
 from chatkit_stores.rows import (
     StoreContext,
@@ -69,8 +70,11 @@ class PostgresStore(Turns, Attachments, Store[StoreContext]):
 
     async def save_thread(self, thread: ThreadMetadata, context: StoreContext) -> None:
         values = keys(context, thread=thread.id) | thread_values(thread)
-        [saved] = await self._database.ask(values, statements.SAVE_THREAD)
+        held, saved = await self._database.ask(
+            values, statements.HOLD_THREAD, statements.SAVE_THREAD
+        )
         if not saved:
+            _check_held(held, thread.id)
             raise NotFoundError(f"thread {thread.id} not found")
 
     async def update_thread(
@@ -82,9 +86,10 @@ class PostgresStore(Turns, Attachments, Store[StoreContext]):
         """
         columns = changed_values(changes)
         values = keys(context, thread=thread_id) | columns
-        [threads] = await self._database.ask(values, statements.update_thread(columns))
-        if not threads:
-            raise NotFoundError(f"thread {thread_id} not found")
+        held, threads = await self._database.ask(
+            values, statements.HOLD_THREAD, statements.update_thread(columns)
+        )
+        _check_held(held, thread_id)
         return read_thread(threads[0])
 
     async def load_threads(
@@ -143,11 +148,8 @@ class PostgresStore(Turns, Attachments, Store[StoreContext]):
         The SDK adds some items twice. `IdTakenError` when another thread has the id.
         """
         values = keys(context, thread=thread_id, item=item.id) | item_values(thread_id, item)
-        added, threads = await self._database.ask(
-            values, statements.PUT_ITEM, statements.LOAD_THREAD
-        )
-        if not threads:
-            raise NotFoundError(f"thread {thread_id} not found")
+        held, added = await self._database.ask(values, statements.HOLD_THREAD, statements.PUT_ITEM)
+        _check_held(held, thread_id)
         if not added:
             raise NotFoundError(f"item {item.id} was deleted")
 
@@ -156,11 +158,13 @@ class PostgresStore(Turns, Attachments, Store[StoreContext]):
 
     async def delete_thread_item(self, thread_id: str, item_id: str, context: StoreContext) -> None:
         values = keys(context, thread=thread_id, item=item_id)
-        (found, *_), retried = await self._database.fly(
+        (held, found, *_), retried = await self._database.fly(
+            (statements.HOLD_THREAD, values),
             (statements.ITEM_IS_DELETED, values),
             (statements.DELETE_ITEM, values),
             (statements.DELETE_FEEDBACK, values),
         )
+        _check_held(held, thread_id)
         if not found or (found == [(True,)] and not retried):
             raise NotFoundError(f"item {item_id} not found")
 
@@ -191,6 +195,13 @@ class PostgresStore(Turns, Attachments, Store[StoreContext]):
         for item_id in wanted:
             if item_id not in visible:
                 raise NotFoundError(f"item {item_id} not found")
+
+
+def _check_held(held: list[Row], thread_id: str) -> None:
+    if not held:
+        raise NotFoundError(f"thread {thread_id} not found")
+    if held != [(True,)]:
+        raise TurnLostError(f"a later turn has taken thread {thread_id}")
 
 
 def _one_more(limit: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from chatkit.store import NotFoundError
 from chatkit.types import ThreadItem, ThreadMetadata, UserMessageItem
@@ -21,20 +21,35 @@ from chatkit_stores.rows import (
     thread_values,
 )
 
+TurnState: TypeAlias = Literal["running", "completed", "stopped", "interrupted", "failed"]
+
 
 @dataclass(frozen=True, slots=True)
 class TurnStart:
     thread: ThreadMetadata
     items: list[ThreadItem]
-    """The newest ones, oldest first, with the user's message."""
-    refusal: Literal["busy", "locked", "closed"] | None
+    """The newest ones, oldest first, with the user's message; of a retry, up to its message."""
+    refusal: Literal["busy", "locked", "closed", "not_a_message"] | None
     """Why the thread was not taken; nothing was written then."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """The last turn of a thread, as far as it is stored."""
+
+    turn_id: str | None
+    state: TurnState | None
+    """None where the thread never had a turn."""
+    items: list[ThreadItem]
+    """What the turn has added, oldest first: the user's message, what is there of the answer."""
 
 
 class Turns:
     """The part of `PostgresStore` that the SDK does not know: one turn at a time on a thread.
 
-    A turn holds its thread by a lease, which ends by itself when the server dies.
+    A turn holds its thread by a lease, which ends by itself when the server dies. Whatever the
+    turn writes it writes only while it holds the thread: a process that was paused for longer than
+    its lease finds that a later turn has taken over, and writes nothing.
     """
 
     _database: Database
@@ -45,48 +60,94 @@ class Turns:
         thread: ThreadMetadata | str,
         message: UserMessageItem | None,
         *,
+        retry: str | None = None,
+        interruption: ThreadItem | None = None,
         history: int = 60,
-        lease: float = 15.0,
+        lease: float = 10.0,
         context: StoreContext,
     ) -> TurnStart:
         """Take the thread, store the message and read the newest items, in one round trip.
 
         A new thread is given by its metadata, an existing one by its id. To call it again with
         the same ids changes nothing.
+
+        Args:
+            turn_id: Of the new turn.
+            thread: Where it takes place.
+            message: The user's; None where the turn answers something else.
+            retry: The message that is answered anew; what came after it stays until the turn
+                finishes.
+            interruption: Added before the message when the last turn's server has died.
+            history: How many items to read.
+            lease: Seconds that the thread is held.
+            context: Whose thread it is.
         """
         thread_id = thread if isinstance(thread, str) else thread.id
-        values = keys(context, thread=thread_id, turn=turn_id) | {
+        values = keys(context, thread=thread_id, turn=turn_id, retry=retry) | {
             "lease": lease,
             "history": history,
         }
-        take: Statement = (statements.LEASE, values)
-        if not isinstance(thread, str):
-            take = (statements.CREATE_LEASED, values | thread_values(thread))
-        put: list[Statement] = []
+        flying: list[Statement] = []
+        if interruption is not None:
+            closing = values | item_values(thread_id, interruption)
+            flying.append((statements.CLOSE_INTERRUPTED, closing))
+        before = len(flying)
+        if retry is not None:
+            flying.append((statements.LEASE_FOR_RETRY, values))
+        elif isinstance(thread, str):
+            flying.append((statements.LEASE, values))
+        else:
+            flying.append((statements.CREATE_LEASED, values | thread_values(thread)))
         if message is not None:
-            put = [(statements.PUT_MESSAGE, values | item_values(thread_id, message))]
+            flying.append((statements.PUT_MESSAGE, values | item_values(thread_id, message)))
             if sent := [attachment.id for attachment in message.attachments]:
-                put.append((SEND, values | {"item": message.id, "attachments": sent}))
+                flying.append((SEND, values | {"item": message.id, "attachments": sent}))
         flight = await self._database.fly(
-            take, *put, (statements.HISTORY, values), (statements.LOAD_THREAD, values)
+            *flying,
+            (statements.HISTORY_UNTIL_RETRIED if retry else statements.HISTORY, values),
+            (statements.RETRIED, values),
+            (statements.LOAD_THREAD, values),
         )
-        taken, *stored, items, threads = flight.rows
+        taken, *stored, items, retried, threads = flight.rows[before:]
         if not threads:
             raise NotFoundError(f"thread {thread_id} not found")
         if taken and message is not None and not stored[0]:
             raise NotFoundError(f"item {message.id} was deleted")
+        if retry is not None and not retried:
+            raise NotFoundError(f"item {retry} not found")
         found = read_thread(threads[0])
-        refusal: Literal["busy", "locked", "closed"] | None = None
+        refusal: Literal["busy", "locked", "closed", "not_a_message"] | None = None
         if not taken:
             refusal = "busy" if found.status.type == "active" else found.status.type
+            if retry is not None and retried != [("user_message",)]:
+                refusal = "not_a_message"
         return TurnStart(found, [read_item(data) for (data,) in reversed(items)], refusal)
 
-    async def renew_turn(
-        self, turn_id: str, thread_id: str, *, lease: float = 15.0, context: StoreContext
-    ) -> bool:
-        """Hold the thread longer; False when it is gone, finished or taken by a later turn."""
+    async def checkpoint_turn(
+        self,
+        turn_id: str,
+        thread_id: str,
+        *,
+        items: Sequence[ThreadItem] = (),
+        removed: Sequence[str] = (),
+        lease: float = 10.0,
+        context: StoreContext,
+    ) -> Literal["running", "stopping"] | None:
+        """Store what there is of the answer and hold the thread longer, in one round trip.
+
+        Returns:
+            "stopping" when the turn was asked to stop; None, and nothing written, when the thread
+            is gone, or the turn has finished or lost the thread to a later one.
+        """
         values = keys(context, thread=thread_id, turn=turn_id) | {"lease": lease}
-        return bool((await self._database.ask(values, statements.RENEW))[0])
+        flight = await self._database.fly(
+            (statements.RENEW, values),
+            *((statements.PUT_CHECKPOINT, values | item_values(thread_id, item)) for item in items),
+            (statements.REMOVE_AT_CHECKPOINT, values | {"removed": list(removed)}),
+        )
+        if not flight.rows[0]:
+            return None
+        return "stopping" if flight.rows[0] == [(True,)] else "running"
 
     async def finish_turn(
         self,
@@ -94,26 +155,66 @@ class Turns:
         thread_id: str,
         *,
         items: Sequence[ThreadItem] = (),
+        removed: Sequence[str] = (),
+        replace_after: str | None = None,
+        state: TurnState = "completed",
         changes: Mapping[str, Any] = {},
         default_title: str | None = None,
         context: StoreContext,
     ) -> ThreadMetadata | None:
         """Store the items and the thread's changed fields and let the thread go, in one round trip.
 
-        `default_title` is for a thread that has none by now: a rename during the turn stays.
-
         All or nothing: None, and nothing written, when a later turn has taken the thread or it
         is gone. An item that was deleted meanwhile stays deleted.
+
+        Args:
+            turn_id: Of the turn that ends.
+            thread_id: Where it took place.
+            items: What it has added or changed, in their order.
+            removed: Items that a checkpoint has stored and the turn has taken back since.
+            replace_after: The message that was retried; all that other turns have added after it
+                goes.
+            state: How the turn ended.
+            changes: Fields of the thread.
+            default_title: For a thread that has none by now: a rename during the turn stays.
+            context: Whose thread it is.
         """
         columns = changed_values(changes)
-        values = keys(context, thread=thread_id, turn=turn_id)
+        values = keys(context, thread=thread_id, turn=turn_id, retry=replace_after)
+        first: list[Statement] = [(statements.HOLD, values)]
+        if replace_after is not None:
+            first.append((statements.REPLACE_ITEMS, values))
         flight = await self._database.fly(
-            (statements.HOLD, values),
+            *first,
             *((statements.PUT_ANSWER, values | item_values(thread_id, item)) for item in items),
+            (statements.REMOVE_AT_END, values | {"removed": list(removed)}),
             (
                 statements.finish_turn(columns, default_title="title" not in columns),
-                values | columns | default_title_value(default_title),
+                values | columns | default_title_value(default_title) | {"state": state},
             ),
         )
         finished = flight.rows[-1]
         return read_thread(finished[0]) if finished else None
+
+    async def stop_turn(self, thread_id: str, *, context: StoreContext) -> str | None:
+        """Ask the turn that runs on the thread to stop, wherever it runs: its next checkpoint does.
+
+        Returns:
+            Its id, or None where none is running.
+        """
+        values = keys(context, thread=thread_id)
+        asked, threads = await self._database.ask(values, statements.STOP, statements.LOAD_THREAD)
+        if not threads:
+            raise NotFoundError(f"thread {thread_id} not found")
+        return str(asked[0][0]) if asked else None
+
+    async def load_turn(
+        self, thread_id: str, *, history: int = 60, context: StoreContext
+    ) -> TurnView:
+        """The thread's last turn, and its newest items as of its last checkpoint."""
+        values = keys(context, thread=thread_id) | {"history": history}
+        turns, items = await self._database.ask(values, statements.LOAD_TURN, statements.TURN_ITEMS)
+        if not turns:
+            raise NotFoundError(f"thread {thread_id} not found")
+        [(turn_id, state)] = turns
+        return TurnView(turn_id, state, [read_item(data) for (data,) in reversed(items)])

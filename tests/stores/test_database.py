@@ -36,7 +36,7 @@ async def test_connections_that_the_server_dropped_are_replaced_unnoticed(
     await store.save_thread(thread(), ADA)
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "begin": lambda: store.begin_turn("turn", "thr_1", question("msg_1"), context=ADA),
-        "renew": lambda: store.renew_turn("turn", "thr_1", context=ADA),
+        "renew": lambda: store.checkpoint_turn("turn", "thr_1", context=ADA),
         "finish": lambda: store.finish_turn("turn", "thr_1", items=[answer("m_2")], context=ADA),
         "load": lambda: store.load_thread("thr_1", ADA),
         "add": lambda: store.add_thread_item("thr_1", answer("m_3"), ADA),

@@ -26,7 +26,12 @@ BOBS_CALLS: dict[str, Call] = {
     "save_attachment": lambda store: store.save_attachment(file_attachment("Bob's"), BOB),
     "load_attachment": lambda store: store.load_attachment("atc_file", BOB),
     "delete_attachment": lambda store: store.delete_attachment("atc_file", BOB),
+<<<<<<< HEAD
     "begin_upload": lambda store: store.begin_upload("up", "atc_file", lease=60, context=BOB),
+=======
+    "stop_turn": lambda store: store.stop_turn("thr_1", context=BOB),
+    "load_turn": lambda store: store.load_turn("thr_1", context=BOB),
+>>>>>>> 2bfd8a8 (Checkpoint, stop, fence, retry and close turns in the store)
     "begin_turn": lambda store: store.begin_turn(
         "turn_bob", "thr_1", question("msg_bob"), context=BOB
     ),
@@ -60,7 +65,7 @@ async def test_a_turn_of_somebody_elses_is_neither_renewed_nor_finished(
     await store.begin_turn("turn", "thr_1", None, context=ADA)
     before = await _everything(direct_url)
 
-    assert not await store.renew_turn("turn", "thr_1", context=BOB)
+    assert not await store.checkpoint_turn("turn", "thr_1", context=BOB)
     items = [answer("msg_bob")]
     assert await store.finish_turn("turn", "thr_1", items=items, context=BOB) is None
 
@@ -96,6 +101,7 @@ async def test_each_user_lists_own_threads_only(store: PostgresStore) -> None:
 
 
 def test_every_public_method_is_tried_by_both_users() -> None:
+<<<<<<< HEAD
     elsewhere = {
         "renew_turn", "finish_turn",
         # in test_attachments.py
@@ -104,6 +110,10 @@ def test_every_public_method_is_tried_by_both_users() -> None:
     }  # fmt: skip
     everybodys = {"condemn_attachments", "forget_attachments"}
     without_rows = {"open", "ping", "found_again", "generate_thread_id", "generate_item_id"}
+=======
+    elsewhere = {"checkpoint_turn", "finish_turn"}
+    without_rows = {"open", "ping", "generate_thread_id", "generate_item_id"}
+>>>>>>> 2bfd8a8 (Checkpoint, stop, fence, retry and close turns in the store)
     methods = {name for name in dir(PostgresStore) if not name.startswith("_")}
 
     tried = {name.split()[0] for name in BOBS_CALLS}

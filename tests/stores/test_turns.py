@@ -131,7 +131,7 @@ async def test_a_busy_thread_stores_nothing(store: PostgresStore) -> None:
 
     assert refused.refusal == "busy"
     assert refused.items == [question("msg_1")]
-    assert not await store.renew_turn("turn_2", "thr_1", context=ADA)
+    assert not await store.checkpoint_turn("turn_2", "thr_1", context=ADA)
     assert await store.finish_turn("turn_2", "thr_1", items=[answer("no")], context=ADA) is None
     assert (await store.load_thread_items("thr_1", None, 5, "asc", ADA)).data == refused.items
 
@@ -141,7 +141,7 @@ async def test_an_unknown_thread_takes_no_turn(store: PostgresStore) -> None:
         with pytest.raises(NotFoundError):
             await store.begin_turn("turn", thread_id, question("msg_1"), context=ADA)
     assert await store.finish_turn("turn", "thr_none", items=[answer("m")], context=ADA) is None
-    assert not await store.renew_turn("turn", "thr_none", context=ADA)
+    assert not await store.checkpoint_turn("turn", "thr_none", context=ADA)
 
 
 async def test_a_message_that_was_deleted_does_not_come_back(store: PostgresStore) -> None:
@@ -162,14 +162,14 @@ async def test_a_lease_ends_by_itself_and_the_late_turn_writes_nothing(
     started = await store.begin_turn("turn_2", "thr_1", question("msg_2"), context=ADA)
 
     assert started.refusal is None
-    assert not await store.renew_turn("turn_1", "thr_1", context=ADA)
+    assert not await store.checkpoint_turn("turn_1", "thr_1", context=ADA)
     late = await store.finish_turn(
         "turn_1", "thr_1", items=[answer("late")], changes={"title": "Late"}, context=ADA
     )
     assert late is None
     assert (await store.load_thread("thr_1", ADA)).title is None
     assert (await store.load_thread_items("thr_1", None, 5, "asc", ADA)).data == started.items
-    assert await store.renew_turn("turn_2", "thr_1", context=ADA)
+    assert await store.checkpoint_turn("turn_2", "thr_1", context=ADA)
 
 
 async def test_a_lease_lasts_as_long_as_it_was_asked_for(
@@ -178,7 +178,7 @@ async def test_a_lease_lasts_as_long_as_it_was_asked_for(
     left = "select extract(epoch from lease_until - clock_timestamp())::float from chatkit.threads"
     await store.begin_turn("turn", thread(), None, lease=40.5, context=ADA)
     [(began,)] = await rows(direct_url, left)
-    assert await store.renew_turn("turn", "thr_1", lease=90, context=ADA)
+    assert await store.checkpoint_turn("turn", "thr_1", lease=90, context=ADA)
     [(renewed,)] = await rows(direct_url, left)
 
     assert 30 < began <= 40.5
@@ -191,7 +191,7 @@ async def test_an_answer_after_the_lease_is_kept_while_nobody_else_began(
     await store.begin_turn("turn", thread(), question("msg_1"), context=ADA)
     await _let_the_lease_end(direct_url)
 
-    assert await store.renew_turn("turn", "thr_1", context=ADA)
+    assert await store.checkpoint_turn("turn", "thr_1", context=ADA)
     await _let_the_lease_end(direct_url)
     finished = await store.finish_turn("turn", "thr_1", items=[answer("msg_2")], context=ADA)
 
@@ -225,7 +225,7 @@ async def test_a_deleted_thread_ends_its_turn_without_coming_back(store: Postgre
     await store.begin_turn("turn", thread(), question("msg_1"), context=ADA)
     await store.delete_thread("thr_1", ADA)
 
-    assert not await store.renew_turn("turn", "thr_1", context=ADA)
+    assert not await store.checkpoint_turn("turn", "thr_1", context=ADA)
     assert await store.finish_turn("turn", "thr_1", items=[answer("msg_2")], context=ADA) is None
     assert (await store.load_threads(5, None, "desc", ADA)).data == []
 
@@ -253,7 +253,7 @@ async def test_every_call_of_a_turn_may_be_repeated(store: PostgresStore) -> Non
             "turn", "thr_1", items=[answer("msg_2")], changes={"title": "T"}, context=ADA
         )
         assert finished == thread(title="T")
-    assert not await store.renew_turn("turn", "thr_1", context=ADA)
+    assert not await store.checkpoint_turn("turn", "thr_1", context=ADA)
     page = await store.load_thread_items("thr_1", None, 5, "asc", ADA)
     assert [item.id for item in page.data] == ["msg_1", "msg_2"]
 
