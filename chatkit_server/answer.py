@@ -30,9 +30,10 @@ from .citations import Citer
 from .context import RequestContext
 from .failures import explain, is_outage
 from .followup import complete
-from .history import model_input, text_of
+from .history import model_input
 from .instructions import page_note
 from .lease import HISTORY
+from .record import text_of
 from .running import TurnMemory, Watch, says_something
 from .sources import Hit
 from .turn import Turn
@@ -89,8 +90,8 @@ class Answerer:
             page = await self._store.load_thread_items(thread.id, None, HISTORY, "desc", context)
             # What this turn has done so far is stored at its end; the model is told of it now.
             stored = {item.id for item in page.data}
-            items = [turn.unsaved.get(item.id, item) for item in page.data[::-1]]
-            items += [item for item in turn.unsaved.values() if item.id not in stored]
+            items = [turn.record.unsaved.get(item.id, item) for item in page.data[::-1]]
+            items += [item for item in turn.record.unsaved.values() if item.id not in stored]
         asked = input_user_message or next(
             (item for item in reversed(items) if isinstance(item, UserMessageItem)), None
         )
@@ -134,7 +135,7 @@ class Answerer:
                     raise ModelBehaviorError("the answer is empty")
         except Exception as error:
             self._model_failed = True
-            shown = said_something or any(text_of(item) for item in turn.pending.values())
+            shown = said_something or any(text_of(item) for item in turn.record.pending.values())
             if self._fallback is None or shown or not is_outage(error):
                 raise explain(error, shown=bool(shown)) or error from error
             # Of the error only its kind: a provider may quote the conversation in it.
@@ -144,7 +145,7 @@ class Answerer:
             self._model_failed = False
             return
         turn.count("fallbacks")
-        for item in (*turn.pending.values(), *turn.unsaved.values()):
+        for item in (*turn.record.pending.values(), *turn.record.unsaved.values()):
             if isinstance(item, AssistantMessageItem):
                 yield ThreadItemRemovedEvent(item_id=item.id)
         yield NoticeEvent(

@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 "Accept-Language", "Authorization", "Content-Type", "X-Session-Id",
                 "X-Chatkit-Resume", "chatkit-device-id", "chatkit-frame-instance-id",
             ],
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", "X-Chatkit-Turn"],
             max_age=7200,
         )  # fmt: skip
     if configured.trusted_proxies:

@@ -51,6 +51,11 @@ class RequestContext:
             raise RuntimeError("a turn is begun by a streamed request")
         return self.turn
 
+    @property
+    def turn_id(self) -> str | None:
+        """The turn that holds the thread; the store writes for it only as long as it does."""
+        return self.turn.id if self.turn is not None and self.turn.thread_id is not None else None
+
     def number(self, hits: Any) -> list[int]:
         """Citation numbers for passages that the model is about to see."""
         if self.turn is None:

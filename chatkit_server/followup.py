@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from chatkit.types import ThreadItem, UserMessageItem
 
-from .history import text_of
+from .record import text_of
 
 # Words that point back, at the start of a question or as its subject.
 _LEANS = re.compile(

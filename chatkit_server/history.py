@@ -47,19 +47,6 @@ class HistoryConverter(ThreadItemConverter):
 _CONVERTER = HistoryConverter()
 
 
-def text_of(item: ThreadItem | None) -> str:
-    """The words of a message; empty for anything else."""
-    match item:
-        case UserMessageItem():
-            return "".join(
-                part.text if part.type == "input_text" else f"@{part.text}" for part in item.content
-            )
-        case AssistantMessageItem():
-            return "".join(part.text for part in item.content)
-        case _:
-            return ""
-
-
 def estimate_tokens(item: TResponseInputItem) -> int:
     """Tokens of an input item, one for each three bytes of UTF-8: on the high side for English.
 

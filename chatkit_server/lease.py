@@ -5,25 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from chatkit.types import FeedbackKind, ThreadItem, ThreadMetadata, UserMessageItem
+from chatkit.types import (
+    FeedbackKind,
+    SDKHiddenContextItem,
+    ThreadItem,
+    ThreadMetadata,
+    UserMessageItem,
+)
 
 from .context import RequestContext
-from .errors import RequestError
+from .errors import RequestError, invalid
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
 
 HISTORY = 60
 """Newest items that the first round trip brings along."""
-LEASE = 15.0
-"""Seconds that a turn keeps its thread without renewing."""
+LEASE = 10.0
+"""Seconds that a turn keeps its thread without a checkpoint."""
+CHECKPOINT = 1.5
+"""Seconds between checkpoints: what a killed server had sent is stored to within two seconds."""
+INTERRUPTED = "This answer was cut off by a fault of the server. It is incomplete."
 _REFUSALS = {
     "busy": "Another answer is being written in this chat. Try again in a moment.",
     "locked": "This chat is locked.",
     "closed": "This chat is closed. Start a new one.",
 }
+State = Literal["running", "completed", "stopped", "interrupted", "failed"]
 
 
 class TurnStart(Protocol):
@@ -34,11 +45,25 @@ class TurnStart(Protocol):
     @property
     def items(self) -> list[ThreadItem]: ...
     @property
-    def refusal(self) -> Literal["busy", "locked", "closed"] | None: ...
+    def refusal(self) -> Literal["busy", "locked", "closed", "not_a_message"] | None: ...
+
+
+class TurnView(Protocol):
+    """The last turn of a thread, as it is stored."""
+
+    @property
+    def turn_id(self) -> str | None: ...
+    @property
+    def state(self) -> State | None: ...
+    @property
+    def items(self) -> list[ThreadItem]: ...
 
 
 class TurnStore(Protocol):
-    """What a turn asks of the store beside `chatkit.store.Store`; one round trip each."""
+    """What a turn asks of the store beside `chatkit.store.Store`; one round trip each.
+
+    `chatkit_stores.turns.Turns` says what each does.
+    """
 
     async def begin_turn(
         self,
@@ -46,14 +71,23 @@ class TurnStore(Protocol):
         thread: ThreadMetadata | str,
         message: UserMessageItem | None,
         *,
+        retry: str | None,
+        interruption: ThreadItem | None,
         history: int,
         lease: float,
         context: Any,
     ) -> TurnStart: ...
 
-    async def renew_turn(
-        self, turn_id: str, thread_id: str, *, lease: float, context: Any
-    ) -> bool: ...
+    async def checkpoint_turn(
+        self,
+        turn_id: str,
+        thread_id: str,
+        *,
+        items: Sequence[ThreadItem],
+        removed: Sequence[str],
+        lease: float,
+        context: Any,
+    ) -> Literal["running", "stopping"] | None: ...
 
     async def finish_turn(
         self,
@@ -61,10 +95,17 @@ class TurnStore(Protocol):
         thread_id: str,
         *,
         items: Sequence[ThreadItem],
+        removed: Sequence[str],
+        replace_after: str | None,
+        state: State,
         changes: Mapping[str, Any],
         default_title: str | None,
         context: Any,
     ) -> ThreadMetadata | None: ...
+
+    async def stop_turn(self, thread_id: str, *, context: Any) -> str | None: ...
+
+    async def load_turn(self, thread_id: str, *, history: int, context: Any) -> TurnView: ...
 
     async def update_thread(
         self, thread_id: str, changes: Mapping[str, Any], *, context: Any
@@ -76,7 +117,11 @@ class TurnStore(Protocol):
 
 
 class Lease:
-    """Gives what the first round trip brought, or raises RequestError with 409."""
+    """Gives what the first round trip brought, or raises RequestError with 409.
+
+    While it is held, checkpoints store what there is of the answer, beside the turn and not in
+    its way.
+    """
 
     def __init__(
         self,
@@ -93,7 +138,8 @@ class Lease:
         self._thread = thread
         self._message = message
         self._context = context
-        self._renewal: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+        self._checkpoints: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> TurnStart:
         turn = self._turn
@@ -102,27 +148,59 @@ class Lease:
         if running is not None and running.hung_up:
             # Stop, then send at once: what was stopped is stored first, so that it comes first.
             await running.done.wait()
+        answers_anew = self._message is not None or turn.retry is not None
         start = await self._store.begin_turn(
             turn.id,
             self._thread,
             self._message,
+            retry=turn.retry,
+            # Not after a call of a tool, whose output has to follow it.
+            interruption=self._interruption(thread_id) if answers_anew else None,
             history=HISTORY,
             lease=LEASE,
             context=self._context,
         )
+        if start.refusal == "not_a_message":
+            raise invalid("Only a message of the user can be retried.")
+        if start.refusal == "busy" and turn.retry is not None:
+            await self._stop_the_other(thread_id)
+            raise RequestError(
+                409,
+                "busy",
+                "Another answer was being written in this chat. It is being stopped: try again.",
+                retry_after=1,
+            )
         if start.refusal is not None:
-            retry = int(LEASE) // 3 if start.refusal == "busy" else None
+            retry = 3 if start.refusal == "busy" else None
             raise RequestError(409, start.refusal, _REFUSALS[start.refusal], retry_after=retry)
         turn.thread_id = thread_id
+        turn.user_id = self._context.user_id
+        turn.message = self._message
+        turn.thread = start.thread
         turn.mark("store")
         self._turns[thread_id] = turn
-        self._renewal = asyncio.create_task(self._renew(thread_id))
+        self._checkpoints = asyncio.create_task(self._store_checkpoints(thread_id))
         return start
 
+    def _interruption(self, thread_id: str) -> SDKHiddenContextItem:
+        return SDKHiddenContextItem(
+            # One for each turn, so that a second try adds no second one.
+            id=f"shcx_{self._turn.id.removeprefix('turn_')}",
+            thread_id=thread_id,
+            created_at=datetime.now(UTC),
+            content=INTERRUPTED,
+        )
+
+    async def _stop_the_other(self, thread_id: str) -> None:
+        running = self._turns.get(thread_id)
+        if running is not None and running.user_id == self._context.user_id:
+            running.hang_up("stopped")
+        else:
+            await self._store.stop_turn(thread_id, context=self._context)
+
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._renewal is not None:
-            self._renewal.cancel()
         turn = self._turn
+        self._over.set()
         if not turn.finished and turn.thread_id is not None:
             turn.finished = True
             try:
@@ -130,23 +208,52 @@ class Lease:
                     turn.id,
                     turn.thread_id,
                     items=(),
+                    removed=(),
+                    replace_after=None,
+                    state="completed" if error is None else "failed",
                     changes={},
                     default_title=None,
                     context=self._context,
                 )
             except ConnectionError as fault:
                 logger.warning("lease of turn %s could not be given back: %s", turn.id, fault)
+        if self._checkpoints is not None:
+            # Never cancelled: that would cost the connection that it is using.
+            await self._checkpoints
 
-    async def _renew(self, thread_id: str) -> None:
-        while True:
-            await asyncio.sleep(LEASE / 3)
+    async def _store_checkpoints(self, thread_id: str) -> None:
+        turn = self._turn
+        while not await self._over_within(CHECKPOINT):
+            items, removed = turn.record.checkpoint()
             try:
-                kept = await self._store.renew_turn(
-                    self._turn.id, thread_id, lease=LEASE, context=self._context
+                state = await self._store.checkpoint_turn(
+                    turn.id,
+                    thread_id,
+                    items=items,
+                    removed=removed,
+                    lease=LEASE,
+                    context=self._context,
                 )
             except ConnectionError as error:
-                logger.warning("lease of turn %s could not be renewed: %s", self._turn.id, error)
+                turn.record.not_stored(items)
+                logger.warning("turn %s could not be checkpointed: %s", turn.id, error)
                 continue
-            if not kept:
-                self._turn.hang_up()
+            except Exception:
+                turn.record.not_stored(items)
+                logger.exception("turn %s could not be checkpointed", turn.id)
+                continue
+            if turn.finished:
                 return
+            if state is None:
+                turn.hang_up("lost")
+                return
+            if state == "stopping":
+                turn.hang_up("stopped")
+
+    async def _over_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -30,6 +30,7 @@ MAX_PAGE = 100
 MAX_ITEMS = 100
 MAX_ATTACHMENTS = 10
 MAX_TITLE = 300
+MAX_ID = 200
 TYPES = tuple(
     kind.model_fields["type"].default
     for kind in (*get_args(StreamingReq), *get_args(NonStreamingReq))
@@ -50,16 +51,25 @@ async def read_request(request: Request, limits: Limits) -> tuple[ChatKitReq, by
     Raises:
         RequestError: 400, 413 or 415, with a sentence that says what to change.
     """
+    body = await read_json(request, limits.max_body_bytes)
+    parsed = parse_request(body)
+    _check(parsed, limits)
+    return parsed, body
+
+
+async def read_json(request: Request, limit: int) -> bytes:
+    """The body of a request that holds JSON.
+
+    Raises:
+        RequestError: 400, 413 or 415.
+    """
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if content_type != "application/json":
         # Also keeps other sites out: only JSON makes the browser ask for permission first.
         raise RequestError(
             415, "unsupported_media_type", "Send JSON with Content-Type: application/json."
         )
-    body = await _read_body(request, limits.max_body_bytes)
-    parsed = parse_request(body)
-    _check(parsed, limits)
-    return parsed, body
+    return await _read_body(request, limit)
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
@@ -100,8 +110,8 @@ def _check(request: ChatKitReq, limits: Limits) -> None:
     params: Any = request.params
     for name in ("thread_id", "item_id", "after", "attachment_id"):
         value = getattr(params, name, None)
-        if isinstance(value, str) and not 0 < len(value) <= 200:
-            raise invalid(f"params.{name} must have 1 to 200 characters.")
+        if isinstance(value, str) and not 0 < len(value) <= MAX_ID:
+            raise invalid(f"params.{name} must have 1 to {MAX_ID} characters.")
     match request:
         case ThreadsListReq() | ItemsListReq():
             limit = request.params.limit

@@ -1,16 +1,17 @@
-"""A turn on the wire: the stream is read from a queue that the turn fills at its own pace."""
+"""A turn on the wire: it fills queues at its own pace, and readers take from them at theirs."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
 from chatkit.errors import ErrorCode
 from chatkit.types import ErrorEvent
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from .errors import RequestError
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
@@ -20,54 +21,121 @@ RUNNING: dict[asyncio.Task[None], Turn] = {}
 
 # A reader that takes nothing any more: 20,000 events are some 6 MB.
 _LONGEST_BACKLOG = 20_000
+_MOST_READERS = 16
+PING = b": ping\n\n"
+STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
-class TurnResponse(StreamingResponse):
-    """Streams a turn that runs in a task of its own.
+class Feed:
+    """Runs a turn in a task of its own, and hands what it writes to everybody who reads.
 
-    The task is outside of the request's cancel scope, and the queue has no bound, so that it only
-    ever waits inside the SDK: whatever ends the connection, the turn ends by itself and stores what
+    The task is outside of any request's cancel scope, and the queues have no bound, so that it only
+    ever waits inside the SDK: whatever ends a connection, the turn ends by itself and stores what
     was sent.
     """
 
-    media_type = "text/event-stream"
+    def __init__(self, stream: AsyncGenerator[bytes, None], turn: Turn) -> None:
+        self.turn = turn
+        turn.feed = self
+        self._readers: dict[Reader, None] = {}
+        self._waiting: asyncio.TimerHandle | None = None
+        self.task = asyncio.create_task(self._run(stream))
+        RUNNING[self.task] = turn
+        self.task.add_done_callback(self._ended)
 
-    def __init__(
-        self, stream: AsyncGenerator[bytes, None], turn: Turn, *, keep_alive: float = 15.0
-    ) -> None:
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._turn = turn
-        self._keep_alive = keep_alive
-        self._reading = True
-        self._first: bytes | None = None
-        self._task = asyncio.create_task(self._run(stream))
-        RUNNING[self._task] = turn
-        self._task.add_done_callback(RUNNING.pop)
-        super().__init__(
-            self._body(),
-            headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
-        )
+    def read(self, past: Iterable[bytes] = (), *, grace: float = 0.0) -> Reader:
+        """A new reader of all that comes from now on.
+
+        Args:
+            past: What it gets first.
+            grace: Seconds that the turn goes on without readers once this one has left.
+        """
+        if len(self._readers) >= _MOST_READERS:
+            raise RequestError(
+                429, "too_many_readers", "This answer is open in too many tabs.", retry_after=5
+            )
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        reader = Reader(self, grace)
+        for frame in past:
+            reader.queue.put_nowait(frame)
+        if self.task.done():
+            reader.queue.put_nowait(None)
+        else:
+            self._readers[reader] = None
+        return reader
+
+    def leave(self, reader: Reader, *, gone: bool = True) -> None:
+        """The reader is gone, or takes nothing any more; without readers the turn is stopped."""
+        if reader not in self._readers:
+            return
+        del self._readers[reader]
+        if self._readers or self.task.done():
+            return
+        if reader.grace:
+            self._waiting = asyncio.get_running_loop().call_later(
+                reader.grace, self.turn.hang_up, "left"
+            )
+            return
+        if gone:
+            while not reader.queue.empty():
+                if frame := reader.queue.get_nowait():
+                    self.turn.record.count_unsent(frame)
+        self.turn.hang_up("left")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del RUNNING[task]
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     async def _run(self, stream: AsyncGenerator[bytes, None]) -> None:
         sent = False
         try:
             async for frame in stream:
                 sent = True
-                if self._reading:
-                    self._queue.put_nowait(frame)
-                    if self._queue.qsize() > _LONGEST_BACKLOG:
-                        self._leave()
+                self._send(frame)
         except asyncio.CancelledError:
-            if not self._turn.hung_up:
+            if not self.turn.hung_up:
                 raise
         except Exception:
             if not sent:
-                raise  # becomes a status, see `first`
-            logger.exception("turn %s broke off", self._turn.id)
+                raise  # becomes a status, see `TurnResponse.first`
+            logger.exception("turn %s broke off", self.turn.id)
             error = ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
-            self._queue.put_nowait(b"data: " + error.model_dump_json().encode() + b"\n\n")
+            self._send(b"data: " + error.model_dump_json().encode() + b"\n\n")
         finally:
-            self._queue.put_nowait(None)
+            self._send(None)
+
+    def _send(self, frame: bytes | None) -> None:
+        if self.turn.reason == "left" and frame is not None:
+            self.turn.record.count_unsent(frame)
+        for reader in list(self._readers):
+            reader.queue.put_nowait(frame)
+            if reader.queue.qsize() > _LONGEST_BACKLOG:
+                self.leave(reader, gone=False)
+                reader.queue.put_nowait(None)
+
+
+class Reader:
+    """One connection that a turn is read by."""
+
+    def __init__(self, feed: Feed, grace: float) -> None:
+        self.feed = feed
+        self.grace = grace
+        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+
+class TurnResponse(StreamingResponse):
+    """Streams what a reader gets."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, reader: Reader, *, keep_alive: float = 15.0) -> None:
+        self._reader = reader
+        self._keep_alive = keep_alive
+        self._first: bytes | None = None
+        super().__init__(self._body(), headers=STREAM_HEADERS)
 
     async def first(self) -> TurnResponse:
         """Wait for the first event; an error before it is raised here, while there is a status.
@@ -75,12 +143,12 @@ class TurnResponse(StreamingResponse):
         A client that leaves meanwhile is noticed when the first event is sent.
         """
         try:
-            self._first = await self._queue.get()
+            self._first = await self._reader.queue.get()
         except asyncio.CancelledError:
             self._leave()
             raise
         if self._first is None:
-            await self._task
+            await self._reader.feed.task
         return self
 
     async def _body(self) -> AsyncIterator[bytes]:
@@ -92,9 +160,9 @@ class TurnResponse(StreamingResponse):
     async def _next(self) -> bytes | None:
         try:
             async with asyncio.timeout(self._keep_alive):
-                return await self._queue.get()
+                return await self._reader.queue.get()
         except TimeoutError:
-            return b": ping\n\n"
+            return PING
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -104,9 +172,7 @@ class TurnResponse(StreamingResponse):
             self._leave()
 
     def _leave(self) -> None:
-        self._reading = False
-        if not self._task.done():
-            self._turn.hang_up()
+        self._reader.feed.leave(self._reader)
 
 
 DRAINING = asyncio.Event()
@@ -119,6 +185,6 @@ async def drain(seconds: float) -> None:
     if RUNNING and seconds:
         await asyncio.wait(RUNNING, timeout=seconds)
     for turn in RUNNING.values():
-        turn.hang_up()
+        turn.hang_up("shutdown")
     if RUNNING:
         await asyncio.wait(RUNNING, timeout=5.0)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatkit.server import ChatKitServer, StreamingResult
-from chatkit.store import NotFoundError
 from chatkit.types import is_streaming_req
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from .context import ReadingPage, RequestContext
-from .errors import RequestError, not_configured, not_found, unavailable
+from .errors import not_configured
 from .identity import Identity
 from .protocol import Limits, read_request
-from .response import TurnResponse
+from .refusal import in_protocol
+from .response import Feed, TurnResponse
+from .resume import add_turn_routes, grace
+from .server import DocsServer
 from .turn import Turn
-
-logger = logging.getLogger("chatkit_server")
 
 Admit = Callable[[Request, str], Awaitable[None]]
 """Refuses a user's request by raising `RequestError`, before anything is done for it."""
@@ -51,22 +50,10 @@ def chatkit_router(
     @router.post(path)
     async def chatkit(request: Request) -> Response:
         """The ChatKit protocol, all request types."""
-        try:
-            return await _answer(server, identity, admit, request, allowed, keep_alive)
-        except RequestError as error:
-            return error_response(error)
-        except NotFoundError:
-            return error_response(not_found("There is no such thread or item, or it isn't yours."))
-        except NotImplementedError:
-            return error_response(not_configured("This server does not offer that."))
-        except ConnectionError as error:
-            logger.warning("a part is down: %s", error)
-            return error_response(unavailable("The chat's database can't be reached. Try again."))
-        except Exception:
-            # Handled here and not by the framework, whose answer would carry no CORS headers.
-            logger.exception("request failed")
-            return error_response(RequestError(500, "internal", "Something went wrong here."))
+        return await in_protocol(_answer(server, identity, admit, request, allowed, keep_alive))
 
+    if isinstance(server, DocsServer):
+        add_turn_routes(router, server, identity, path=path, keep_alive=keep_alive)
     return router
 
 
@@ -95,16 +82,6 @@ async def _answer(
     result = await server.process(body, context)
     if isinstance(result, StreamingResult):
         assert context.turn is not None  # noqa: S101
-        response = TurnResponse(result.json_events, context.turn, keep_alive=keep_alive)
-        return await response.first()
+        reader = Feed(result.json_events, context.turn).read(grace=grace(request))
+        return await TurnResponse(reader, keep_alive=keep_alive).first()
     return Response(result.json, media_type="application/json")
-
-
-def error_response(error: RequestError) -> JSONResponse:
-    """The protocol's form of a refusal."""
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
-    return JSONResponse(
-        {"error": {"code": error.code, "message": error.message}},
-        status_code=error.status,
-        headers=headers,
-    )

@@ -17,8 +17,8 @@ from chatkit.types import (
 )
 
 from .context import RequestContext
-from .history import text_of
 from .lease import HISTORY
+from .record import text_of
 from .turn import Turn
 
 
@@ -48,7 +48,7 @@ class TurnMemory:
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
     ) -> None:
-        self._turn.unsaved[item.id] = item
+        self._turn.record.add(item)
 
 
 class Watch(RunHooks[Any]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -13,33 +13,21 @@ from agents import (
     Agent,
 )
 from agents.models.interface import Model
-from chatkit.errors import BaseStreamError, CustomStreamError, ErrorCode, StreamError
 from chatkit.server import (
     ChatKitServer,
     NonStreamingResult,
     StreamingResult,
-    agents_sdk_user_agent_override,
 )
-from chatkit.store import NotFoundError, Store
+from chatkit.store import NotFoundError
 from chatkit.types import (
-    AssistantMessageContentPartTextDelta,
-    AssistantMessageItem,
     ClientToolCallItem,
-    ErrorEvent,
     FeedbackKind,
-    HiddenContextItem,
     NonStreamingReq,
-    SDKHiddenContextItem,
     StreamingReq,
     StreamOptionsEvent,
     StructuredInputItem,
     ThreadCreatedEvent,
-    ThreadItem,
-    ThreadItemAddedEvent,
     ThreadItemDoneEvent,
-    ThreadItemRemovedEvent,
-    ThreadItemReplacedEvent,
-    ThreadItemUpdatedEvent,
     ThreadMetadata,
     ThreadsAddClientToolOutputReq,
     ThreadsAddStructuredInputReq,
@@ -51,7 +39,6 @@ from chatkit.types import (
     ThreadsSyncCustomActionReq,
     ThreadStreamEvent,
     ThreadsUpdateReq,
-    ThreadUpdatedEvent,
     UserMessageItem,
     WidgetItem,
     is_streaming_req,
@@ -60,18 +47,22 @@ from chatkit.types import (
 from .answer import Answerer, Render, Search
 from .context import RequestContext
 from .errors import RequestError, invalid, not_configured
-from .history import text_of
-from .lease import Lease, TurnStart, TurnStore
+from .following import tell
+from .lease import HISTORY, Lease, TurnStart, TurnStore, TurnView
+from .recording import RecordingServer
+from .response import Reader
 from .sdk import REQUESTS
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
 
-_MAX_STEPS = 8
-_FIELDS = ("title", "status", "metadata", "allowed_image_domains")
+STOP_PATIENCE = 4.0
+"""Seconds that a stop waits for another replica."""
+POLL = 0.5
+"""Seconds between two looks at a turn of another replica."""
 
 
-class DocsServer(ChatKitServer[RequestContext]):
+class DocsServer(RecordingServer):
     """Answers from the docs.
 
     A turn costs one database round trip before the model is called and one after the last delta:
@@ -98,8 +89,7 @@ class DocsServer(ChatKitServer[RequestContext]):
         site_url: str | None = None,
         turn_timeout: float = 300.0,
     ) -> None:
-        super().__init__(cast("Store[RequestContext]", store))
-        self._turn_store = store
+        super().__init__(store)
         self._agent = agent
         self._turn_timeout = turn_timeout
         self._turns: dict[str, Turn] = {}
@@ -134,7 +124,7 @@ class DocsServer(ChatKitServer[RequestContext]):
             case ThreadsDeleteReq(params=params):
                 result = await super()._process_non_streaming(request, context)
                 if turn := self._turns.get(params.thread_id):
-                    turn.hang_up()
+                    turn.hang_up("deleted")
                 return result
             case ThreadsSyncCustomActionReq():
                 if type(self).sync_action is ChatKitServer.sync_action:
@@ -156,12 +146,17 @@ class DocsServer(ChatKitServer[RequestContext]):
         turn = context.turn = context.turn or Turn(request.type)
 
         deadline = asyncio.get_running_loop().call_later(self._turn_timeout, turn.time_out)
-        message = isinstance(request, ThreadsCreateReq | ThreadsAddUserMessageReq)
-        events = self._message_turn if message else self._other_turn
+        match request:
+            case ThreadsCreateReq() | ThreadsAddUserMessageReq():
+                events = self._message_turn(request, context, turn)
+            case ThreadsRetryAfterItemReq():
+                events = self._retry_turn(request, context, turn)
+            case _:
+                events = self._other_turn(request, context, turn)
         try:
-            async for event in events(cast("Any", request), context, turn):
+            async for event in events:
                 turn.mark("first_event")
-                yield b"data: " + self._serialize(event) + b"\n\n"
+                yield self._frame(event)
         except asyncio.CancelledError:
             turn.outcome = "stopped"
             raise
@@ -208,10 +203,22 @@ class DocsServer(ChatKitServer[RequestContext]):
             ):
                 yield event
 
+    async def _retry_turn(
+        self, request: ThreadsRetryAfterItemReq, context: RequestContext, turn: Turn
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        """Answer a message anew; what came after it is replaced when there is something new."""
+        turn.retry = request.params.item_id
+        async with self._lease(turn, request.params.thread_id, None, context) as start:
+            turn.items = start.items
+            message = cast("UserMessageItem", start.items[-1])
+            async for event in self._process_events(
+                start.thread, context, lambda: self.respond(start.thread, message, context)
+            ):
+                yield event
+
     async def _other_turn(
         self,
-        request: ThreadsRetryAfterItemReq
-        | ThreadsAddClientToolOutputReq
+        request: ThreadsAddClientToolOutputReq
         | ThreadsAddStructuredInputReq
         | ThreadsCustomActionReq,
         context: RequestContext,
@@ -231,10 +238,6 @@ class DocsServer(ChatKitServer[RequestContext]):
     ) -> None:
         """Refuse what the SDK would break the stream for."""
         match request:
-            case ThreadsRetryAfterItemReq(params=params):
-                item = await self.store.load_item(params.thread_id, params.item_id, context)
-                if not isinstance(item, UserMessageItem):
-                    raise invalid("Only a message of the user can be retried.")
             case ThreadsAddClientToolOutputReq():
                 last = start.items[-1] if start.items else None
                 if not isinstance(last, ClientToolCallItem) or last.status != "pending":
@@ -280,170 +283,78 @@ class DocsServer(ChatKitServer[RequestContext]):
         """Answer once for nobody, without the store, so that the first reader need not wait."""
         await self.answerer.rehearse(model)
 
-    async def _process_events(
-        self,
-        thread: ThreadMetadata,
-        context: RequestContext,
-        stream: Callable[[], AsyncIterator[ThreadStreamEvent]],
-    ) -> AsyncIterator[ThreadStreamEvent]:
-        """Pass on what `stream` yields, and store it in one round trip at the end.
+    # From outside
 
-        Takes the place of the SDK's, which writes each item by itself, saves the whole thread with
-        what it read at the start, and loses the text of an answer that fails.
+    async def stop(self, thread_id: str, context: RequestContext) -> bool:
+        """Stop the answer that is being written in a thread, and return once it is stored.
+
+        One that runs on another replica stops at its next checkpoint, and may still run when this
+        returns: it is waited for no longer than `STOP_PATIENCE`.
+
+        Returns:
+            False where nothing was being written.
+
+        Raises:
+            NotFoundError: the thread is unknown or somebody else's.
         """
-        turn = context.running_turn
-        yield StreamOptionsEvent(stream_options=self.get_stream_options(thread, context))
+        turn = self._turns.get(thread_id)
+        if turn is not None and turn.user_id == context.user_id:
+            turn.hang_up("stopped")
+            await turn.done.wait()
+            return True
+        turn_id = await self._turn_store.stop_turn(thread_id, context=context)
+        if turn_id is None:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_PATIENCE):
+                async for view in self._views(thread_id, context):
+                    if view.turn_id != turn_id or view.state != "running":
+                        break
+        return True
 
-        before = thread.model_copy(deep=True)
-        told = before
-        held: ThreadItemDoneEvent | None = None
-        failure: ErrorEvent | None = None
-        try:
-            with agents_sdk_user_agent_override():
-                async for event in stream():
-                    if held is not None:
-                        yield held
-                        held = None
-                    await self._note(event, thread, turn, context)
-                    if isinstance(event, ThreadItemDoneEvent):
-                        if isinstance(event.item, HiddenContextItem | SDKHiddenContextItem):
-                            continue
-                        if isinstance(event.item, AssistantMessageItem):
-                            # Said to be done once it is stored.
-                            held = event
-                            continue
-                    yield event
-                    if thread != told:
-                        told = thread.model_copy(deep=True)
-                        yield ThreadUpdatedEvent(thread=self._to_thread_response(thread))
-        except asyncio.CancelledError:
-            changes = _changes(before, thread)
-            turn.changes = changes
-            await self.handle_stream_cancelled(thread, list(turn.pending.values()), context)
-            raise
-        except BaseStreamError as error:
-            turn.outcome = "failed"
-            failure = _error_event(error)
-        except Exception:
-            turn.outcome = "failed"
-            failure = ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
-            logger.exception("turn %s failed", turn.id)
+    async def follow(
+        self, thread_id: str, context: RequestContext, *, grace: float = 0.0
+    ) -> Reader | TurnView:
+        """Take up the answer that is being written in a thread.
 
-        turn.mark("last_delta")
-        _keep_partial_answers(turn)
-        turn.changes = _changes(before, thread)
-        try:
-            fresh = await self._finish(thread, context)
-        except ConnectionError as error:
-            turn.outcome = "failed"
-            logger.warning("turn %s could not be stored: %s", turn.id, error)
-            failure = failure or ErrorEvent(
-                message="This answer could not be saved. Copy it if you need it.", allow_retry=False
-            )
-        else:
-            if fresh is None:
-                turn.outcome = "failed"
-                failure = failure or ErrorEvent(
-                    message="This chat was deleted or changed elsewhere.", allow_retry=False
-                )
-            elif fresh.title != told.title or fresh.status != told.status:
-                yield ThreadUpdatedEvent(thread=self._to_thread_response(fresh))
-        if held is not None:
-            yield held
-        if failure is not None:
-            yield failure
+        Returns:
+            A reader that begins with what is there of the turn; or, where the turn does not run in
+            this process, how it is stored.
 
-    async def _note(
-        self, event: ThreadStreamEvent, thread: ThreadMetadata, turn: Turn, context: RequestContext
-    ) -> None:
-        """Keep what an event means for the store."""
-        match event:
-            case ThreadItemAddedEvent(item=item):
-                turn.pending[item.id] = item.model_copy(deep=True)
-            case ThreadItemUpdatedEvent(update=update):
-                if isinstance(update, AssistantMessageContentPartTextDelta):
-                    turn.mark("first_delta")
-                    turn.count("deltas")
-                self._update_pending_items(turn.pending, event)
-            case ThreadItemDoneEvent(item=item) | ThreadItemReplacedEvent(item=item):
-                turn.pending.pop(item.id, None)
-                turn.unsaved[item.id] = item
-            case ThreadItemRemovedEvent(item_id=item_id):
-                pending = turn.pending.pop(item_id, None)
-                unsaved = turn.unsaved.pop(item_id, None)
-                if pending is None and unsaved is None:
-                    # A guardrail takes back calls of tools too, which never were items.
-                    with contextlib.suppress(NotFoundError):
-                        await self.store.delete_thread_item(thread.id, item_id, context=context)
+        Raises:
+            NotFoundError: the thread is unknown or somebody else's.
+        """
+        turn = self._turns.get(thread_id)
+        if turn is not None and turn.user_id == context.user_id and turn.feed is not None:
+            return turn.feed.read(self._frames(self._so_far(turn, context)), grace=grace)
+        return await self._turn_store.load_turn(thread_id, history=HISTORY, context=context)
 
-    async def handle_stream_cancelled(
-        self,
-        thread: ThreadMetadata,
-        pending_items: list[ThreadItem],
-        context: RequestContext,
-    ) -> None:
-        """Keep what the reader has got, and tell the next turn that it was stopped."""
-        turn = context.running_turn
-        _keep_partial_answers(turn)
-        marker = SDKHiddenContextItem(
-            id=self.store.generate_item_id("sdk_hidden_context", thread, context),
-            thread_id=thread.id,
-            created_at=datetime.now(UTC),
-            content="The user stopped this answer. It is not to be continued unless they ask.",
-        )
-        turn.unsaved[marker.id] = marker
-        try:
-            await self._finish(thread, context)
-        except ConnectionError as error:
-            logger.warning("stopped turn %s could not be stored: %s", turn.id, error)
+    async def follow_stored(
+        self, thread_id: str, view: TurnView, context: RequestContext
+    ) -> AsyncIterator[bytes | None]:
+        """The frames of a turn that runs on another replica, from checkpoint to checkpoint.
 
-    async def _finish(
-        self, thread: ThreadMetadata, context: RequestContext
-    ) -> ThreadMetadata | None:
-        turn = context.running_turn
-        items = list(turn.unsaved.values())
-        answered = any(isinstance(item, AssistantMessageItem) for item in items)
-        turn.finished = True
-        return await self._turn_store.finish_turn(
-            turn.id,
-            thread.id,
-            items=items,
-            changes=turn.changes,
-            default_title=_title(turn.items) if answered else None,
-            context=context,
-        )
+        None after each look, every `POLL` seconds, that has found nothing new.
+        """
+        async for event in tell(view, self._views(thread_id, context)):
+            yield self._frame(event) if event is not None else None
 
+    async def _views(self, thread_id: str, context: RequestContext) -> AsyncIterator[TurnView]:
+        # By asking: a pooler in transaction mode passes no notifications on.
+        while True:
+            await asyncio.sleep(POLL)
+            yield await self._turn_store.load_turn(thread_id, history=HISTORY, context=context)
 
-def _changes(before: ThreadMetadata, thread: ThreadMetadata) -> dict[str, Any]:
-    return {
-        name: getattr(thread, name)
-        for name in _FIELDS
-        if getattr(thread, name) != getattr(before, name)
-    }
+    def _so_far(self, turn: Turn, context: RequestContext) -> Iterator[ThreadStreamEvent]:
+        if turn.thread is not None:
+            options = self.get_stream_options(turn.thread, context)
+            yield StreamOptionsEvent(stream_options=options)
+        if turn.message is not None:
+            yield ThreadItemDoneEvent(item=turn.message)
+        yield from turn.record.snapshot()
 
+    def _frames(self, events: Iterable[ThreadStreamEvent]) -> list[bytes]:
+        return [self._frame(event) for event in events]
 
-def _keep_partial_answers(turn: Turn) -> None:
-    """What the reader has seen of an answer that did not come to its end is kept, as it is."""
-    for item in turn.pending.values():
-        if isinstance(item, AssistantMessageItem) and text_of(item).strip():
-            turn.unsaved[item.id] = item
-    turn.pending.clear()
-
-
-def _error_event(error: BaseStreamError) -> ErrorEvent:
-    if isinstance(error, CustomStreamError):
-        return ErrorEvent(code="custom", message=error.message, allow_retry=error.allow_retry)
-    code = error.code if isinstance(error, StreamError) else ErrorCode.STREAM_ERROR
-    return ErrorEvent(code=code, allow_retry=error.allow_retry)
-
-
-def _title(items: Sequence[ThreadItem] | None) -> str | None:
-    """A thread's title: its first question, cut at a word."""
-    first = next((item for item in items or () if isinstance(item, UserMessageItem)), None)
-    words = text_of(first).split()
-    title = ""
-    for word in words:
-        if len(title) + len(word) > 60:
-            return f"{title or word[:60]}…"
-        title = f"{title} {word}".strip()
-    return title or None
+    def _frame(self, event: ThreadStreamEvent) -> bytes:
+        return b"data: " + self._serialize(event) + b"\n\n"

@@ -10,16 +10,22 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from chatkit.types import ThreadItem
+from chatkit.types import AssistantMessageItem, ThreadItem, ThreadMetadata, UserMessageItem
 
+from .record import Record
 from .sources import Hit, Sources
 
 if TYPE_CHECKING:
     from agents.result import RunResultStreaming
 
+    from .response import Feed
+
 logger = logging.getLogger("chatkit_server.turn")
 
-Outcome = Literal["completed", "stopped", "failed", "refused"]
+Outcome = Literal["completed", "stopped", "interrupted", "failed", "refused"]
+Reason = Literal["left", "stopped", "deleted", "lost", "shutdown"]
+"""Why a turn is stopped from outside: its reader left, somebody pressed Stop, its thread was
+deleted, a later turn took the thread, the server shuts down."""
 
 
 class Turn:
@@ -37,12 +43,18 @@ class Turn:
         self.items: list[ThreadItem] | None = None
         """The thread's newest items, oldest first, where the first round trip brought them."""
         self.sources = Sources()
-        self.hung_up = False
+        self.user_id: str | None = None
+        self.message: UserMessageItem | None = None
+        """What the user said in this turn."""
+        self.retry: str | None = None
+        """The message that this turn answers anew."""
+        self.reason: Reason | None = None
         self.timed_out = False
-        self.pending: dict[str, ThreadItem] = {}
-        """Items that are still being written, as the reader has them."""
-        self.unsaved: dict[str, ThreadItem] = {}
-        """Finished items that the end of the turn stores."""
+        self.record = Record()
+        self.partial: list[AssistantMessageItem] = []
+        """What is there of answers that were stopped."""
+        self.thread: ThreadMetadata | None = None
+        self.feed: Feed | None = None
         self.changes: dict[str, Any] = {}
         """Fields of the thread that the turn has changed."""
         self.finished = False
@@ -55,9 +67,14 @@ class Turn:
         self._marks: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
-    def hang_up(self) -> None:
-        """Stop the turn: the reader has left, or pressed Stop."""
-        self.hung_up = True
+    @property
+    def hung_up(self) -> bool:
+        """Whether the turn was stopped from outside."""
+        return self.reason is not None
+
+    def hang_up(self, reason: Reason) -> None:
+        """Stop the turn."""
+        self.reason = self.reason or reason
         self._cancel()
 
     def time_out(self) -> None:

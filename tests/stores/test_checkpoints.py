@@ -51,7 +51,11 @@ async def test_a_checkpoint_that_comes_late_changes_nothing(
     await store.begin_turn("turn_1", thread(), question("msg_1"), context=ADA)
     await store.finish_turn("turn_1", "thr_1", items=[answer("m", "Whole.")], context=ADA)
 
-    late: dict[str, Any] = {"items": [answer("m", "Wh"), answer("other")], "removed": ["msg_1"], "context": ADA}
+    late: dict[str, Any] = {
+        "items": [answer("m", "Wh"), answer("other")],
+        "removed": ["msg_1"],
+        "context": ADA,
+    }
     after_the_end = await store.checkpoint_turn("turn_1", "thr_1", **late)
     await store.begin_turn("turn_2", "thr_1", question("msg_2"), context=ADA)
     after_the_next = await store.checkpoint_turn("turn_1", "thr_1", **late)

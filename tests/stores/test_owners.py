@@ -26,12 +26,9 @@ BOBS_CALLS: dict[str, Call] = {
     "save_attachment": lambda store: store.save_attachment(file_attachment("Bob's"), BOB),
     "load_attachment": lambda store: store.load_attachment("atc_file", BOB),
     "delete_attachment": lambda store: store.delete_attachment("atc_file", BOB),
-<<<<<<< HEAD
     "begin_upload": lambda store: store.begin_upload("up", "atc_file", lease=60, context=BOB),
-=======
     "stop_turn": lambda store: store.stop_turn("thr_1", context=BOB),
     "load_turn": lambda store: store.load_turn("thr_1", context=BOB),
->>>>>>> 2bfd8a8 (Checkpoint, stop, fence, retry and close turns in the store)
     "begin_turn": lambda store: store.begin_turn(
         "turn_bob", "thr_1", question("msg_bob"), context=BOB
     ),
@@ -101,19 +98,14 @@ async def test_each_user_lists_own_threads_only(store: PostgresStore) -> None:
 
 
 def test_every_public_method_is_tried_by_both_users() -> None:
-<<<<<<< HEAD
     elsewhere = {
-        "renew_turn", "finish_turn",
+        "checkpoint_turn", "finish_turn",
         # in test_attachments.py
         "load_attachments", "count_unsent_attachments", "finish_upload", "abandon_upload",
         "condemned_attachments",
     }  # fmt: skip
     everybodys = {"condemn_attachments", "forget_attachments"}
     without_rows = {"open", "ping", "found_again", "generate_thread_id", "generate_item_id"}
-=======
-    elsewhere = {"checkpoint_turn", "finish_turn"}
-    without_rows = {"open", "ping", "generate_thread_id", "generate_item_id"}
->>>>>>> 2bfd8a8 (Checkpoint, stop, fence, retry and close turns in the store)
     methods = {name for name in dir(PostgresStore) if not name.startswith("_")}
 
     tried = {name.split()[0] for name in BOBS_CALLS}
