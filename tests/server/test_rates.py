@@ -48,7 +48,7 @@ def test_a_visitor_who_asks_too_often_is_refused_and_may_still_read(
         assert [refused(answer) for answer in answers] == [False, False, True]
         assert 1700 < int(answers[2].headers["retry-after"]) <= 7200
         assert answers[2].headers["access-control-allow-origin"] == origin
-        assert answers[2].headers["access-control-expose-headers"] == "Retry-After"
+        assert "Retry-After" in answers[2].headers["access-control-expose-headers"]
         assert len(ada.threads()) == 2
         assert not refused(ask(bob))
 
@@ -280,7 +280,7 @@ def test_redis_is_used_again_when_it_is_back(
 def test_a_redis_that_hangs_costs_one_request_a_moment(
     start_server: StartServer, redis_server: RedisServer
 ) -> None:
-    with start_server(redis_url=redis_server.url) as url:
+    with start_server(redis_url=redis_server.url, visitor_requests="240/minute") as url:
         ada = Client(url)
         assert not refused(ada.post("threads.list"))
         redis_server.freeze()
