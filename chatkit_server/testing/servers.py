@@ -28,6 +28,7 @@ def serve_in_thread(app: ASGIApp, *, graceful: float = 5.0) -> Iterator[str]:
         uvicorn.Config(
             app,
             lifespan="on",
+            loop="asyncio",
             log_config=None,
             proxy_headers=False,
             timeout_graceful_shutdown=5,
