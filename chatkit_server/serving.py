@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from typing import Any
 
@@ -13,7 +14,10 @@ from .response import drain
 from .settings import Settings
 
 # Of others, only what goes wrong; they log each request, some with its content.
-_QUIET = ("httpx", "httpcore", "openai", "openai.agents", "chatkit", "psycopg.pool")
+_QUIET = (
+    "httpx", "httpcore", "httpx2", "httpcore2",
+    "openai", "openai.agents", "chatkit", "psycopg.pool",
+)  # fmt: skip
 _APP = "chatkit_server.app:create_app"
 
 
@@ -71,6 +75,16 @@ def run_server(settings: Settings, *, host: str, workers: int) -> None:
         raise SystemExit(3)
 
 
+class WithoutQuery(logging.Filter):
+    """Takes the query out of uvicorn's line for a request: a signed address is a key."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and len(record.args) == 5:
+            address, method, path, *rest = record.args
+            record.args = (address, method, str(path).partition("?")[0], *rest)
+        return True
+
+
 def _logging(level: str) -> dict[str, Any]:
     return {
         "version": 1,
@@ -78,7 +92,11 @@ def _logging(level: str) -> dict[str, Any]:
         "formatters": {
             "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
         },
+        "filters": {"without_query": {"()": f"{__name__}.WithoutQuery"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"level": level.upper(), "handlers": ["stderr"]},
-        "loggers": {name: {"level": "WARNING"} for name in _QUIET},
+        "loggers": {
+            **{name: {"level": "WARNING"} for name in _QUIET},
+            "uvicorn.access": {"filters": ["without_query"]},
+        },
     }

@@ -23,6 +23,9 @@ Languages = Literal[
 """What the lexical search can stem; `none` leaves words as they are."""
 
 
+_PASSWORD = re.compile(r"[^\s'\"]+@")
+
+
 class Settings(BaseSettings):
     """Read once at start; never changed afterwards."""
 
@@ -353,7 +356,9 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
         )
         shown = name if field is None else variable(name.removeprefix("CHATKIT_").lower(), field)
         secret = field is not None and "SecretStr" in str(field.annotation)
-        found = "is wrong" if secret else f"is {problem.get('input')!r}"
+        # An address may hold a user and a password.
+        found = f"is {_PASSWORD.sub('…@', repr(problem.get('input')))}"
+        found = "is wrong" if secret else found
         hint = f" ({field.description})" if field is not None and field.description else ""
         lines.append(f"{shown} {found}: {_lower(message)}{hint}")
     return "\n".join(lines)
