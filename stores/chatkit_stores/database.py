@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, Self, TypeAlias
@@ -55,6 +56,7 @@ class Database:
     def __init__(self, pool: AsyncConnectionPool) -> None:
         self._pool = pool
         self._in_flight = 0
+        self._answered_at = -_PATIENCE
         self._probe: asyncio.Task[None] | None = None
 
     @classmethod
@@ -109,12 +111,14 @@ class Database:
         return (await self.fly(*((query, values) for query in queries))).rows
 
     async def _fly(self, statements: tuple[Statement, ...]) -> list[list[Row]]:
+        started_at = time.monotonic()
         try:
             async with self._pool.connection() as connection:
                 return await self._carry(statements, connection)
         except (PoolTimeout, PoolClosed, TooManyRequests) as exc:
-            # With others in flight the pool may only be full.
-            if isinstance(exc, PoolTimeout) and not self._in_flight:
+            # Where others are in flight or had answers meanwhile, the pool is only full.
+            answered = self._in_flight or self._answered_at >= started_at
+            if isinstance(exc, PoolTimeout) and not answered:
                 self._start_probe()
             raise StoreUnavailableError(f"the database cannot be reached: {exc}") from exc
         except psycopg.errors.QueryCanceled as exc:
@@ -142,7 +146,9 @@ class Database:
             async with connection.pipeline():
                 cursors = [await connection.execute(*statement) for statement in statements]
             # Fetching inside the block would wait for each answer on its own.
-            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+            found = [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+            self._answered_at = time.monotonic()
+            return found
         finally:
             self._in_flight -= 1
 

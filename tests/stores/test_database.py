@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import pytest
 from psycopg.sql import SQL, Composed
+from psycopg_pool import AsyncConnectionPool
 
 from chatkit_stores import PostgresStore, StoreError, StoreUnavailableError, migrate, statements
+from chatkit_stores.database import Database
 from tests.fixtures.flights import Flights
 from tests.fixtures.postgres import ADA, DatabaseServer, rows
 from tests.stores.items import answer, question, thread
@@ -160,6 +162,41 @@ async def test_a_full_pool_is_a_connection_error(direct_url: str) -> None:
         await blocked
         # The database itself was there all the time.
         await store.ping()
+
+
+async def test_a_pool_whose_callers_wait_too_long_is_not_taken_for_an_outage(
+    direct_url: str,
+) -> None:
+    async with AsyncConnectionPool(
+        direct_url, kwargs={"autocommit": True}, min_size=1, max_size=1, timeout=1.0
+    ) as pool:
+        database = Database(pool)
+        turn_over = asyncio.Event()
+
+        async def hold() -> None:
+            async with pool.connection():
+                await turn_over.wait()
+
+        async def wait_for_queue(length: int) -> None:
+            async with asyncio.timeout(10):
+                while pool.get_stats().get("requests_waiting", 0) != length:
+                    await asyncio.sleep(0)
+
+        async with pool.connection():
+            answered = asyncio.create_task(database.ask({}, statements.PING))
+            await wait_for_queue(1)
+            holder = asyncio.create_task(hold())
+            await wait_for_queue(2)
+            in_vain = asyncio.create_task(database.ask({}, statements.PING))
+            await wait_for_queue(3)
+        assert await answered == [[(1,)]]
+        with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+            await in_vain
+        turn_over.set()
+        await holder
+
+        # Refused at once, if that had been an outage.
+        assert await database.ask({}, statements.PING) == [[(1,)]]
 
 
 async def test_a_cancelled_call_leaves_a_working_store(direct_url: str) -> None:
