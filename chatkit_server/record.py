@@ -171,6 +171,8 @@ class Record:
 
     def count_unsent(self, frame: bytes) -> None:
         """Note what a reader who has left did not get of a frame."""
+        if b"text_delta" not in frame:
+            return
         event = json.loads(frame.removeprefix(b"data: "))
         update = event.get("update") or {}
         if update.get("type") == "assistant_message.content_part.text_delta":
