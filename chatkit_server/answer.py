@@ -28,7 +28,7 @@ from chatkit.types import (
 from .breaker import Breaker
 from .citations import Citer
 from .context import RequestContext
-from .failures import explain, is_outage
+from .failures import cut_off, explain, is_outage, reason
 from .followup import complete
 from .history import model_input
 from .instructions import page_note
@@ -134,13 +134,17 @@ class Answerer:
                 if not said_something:
                     raise ModelBehaviorError("the answer is empty")
         except Exception as error:
-            self._model_failed = True
             shown = said_something or any(text_of(item) for item in turn.record.pending.values())
+            if shown and (ending := cut_off(error)):
+                yield NoticeEvent(level="info", message=ending)
+                return
+            self._model_failed = is_outage(error)
             if self._fallback is None or shown or not is_outage(error):
                 raise explain(error, shown=bool(shown)) or error from error
             # Of the error only its kind: a provider may quote the conversation in it.
             kind = f"{type(error).__name__} {getattr(error, 'status_code', '')}".strip()
             logger.warning("the model failed (%s), quoting the docs instead", kind)
+            notice = f"{reason(error)} This answer only quotes the docs."
         else:
             self._model_failed = False
             return
@@ -148,10 +152,7 @@ class Answerer:
         for item in (*turn.record.pending.values(), *turn.record.unsaved.values()):
             if isinstance(item, AssistantMessageItem):
                 yield ThreadItemRemovedEvent(item_id=item.id)
-        yield NoticeEvent(
-            level="warning",
-            message="The model can't be reached right now: this answer only quotes the docs.",
-        )
+        yield NoticeEvent(level="warning", message=notice)
         async for event in self._run(self._fallback, agent_context, agent_input, turn):
             yield event
 

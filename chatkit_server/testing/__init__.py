@@ -10,7 +10,7 @@ The model speaks the Responses API and the Chat Completions API over HTTP, so th
 code runs, and notes each request and whether its client hung up.
 """
 
-from .models import Answer, Break, Call, Fail, ModelRequest, Say, ScriptedModel
+from .models import Answer, Break, Call, Fail, ModelRequest, Refuse, Say, ScriptedModel
 from .servers import serve_in_thread
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Call",
     "Fail",
     "ModelRequest",
+    "Refuse",
     "Say",
     "ScriptedModel",
     "serve_in_thread",

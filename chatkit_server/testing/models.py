@@ -31,6 +31,8 @@ class Say:
     """Seconds between two pieces."""
     hold_after: int | None = None
     """After so many pieces, wait for `ScriptedModel.release`."""
+    cut_off: Literal["length", "content_filter"] | None = None
+    """Why the provider ends the message before the model did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Fail:
 
     status: int = 500
     message: str = "scripted failure"
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,14 @@ class Break:
     """Seconds before it is dropped, so that the client has read the text."""
 
 
-Answer = Say | Call | Fail | Break
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The model declines, in the API's own form of a refusal."""
+
+    text: str
+
+
+Answer = Say | Call | Fail | Break | Refuse
 _INSTRUCTING = ("system", "developer")
 
 
@@ -230,11 +240,11 @@ class ScriptedModel:
 
 
 def _failure(answer: Fail) -> JSONResponse:
-    error = {"message": answer.message, "type": "scripted", "code": None, "param": None}
+    error = {"message": answer.message, "type": "scripted", "code": answer.code, "param": None}
     return JSONResponse({"error": error}, status_code=answer.status)
 
 
-def _cut(answer: Say | Break) -> list[str]:
+def _cut(answer: Say | Break | Refuse) -> list[str]:
     size = answer.cut if isinstance(answer, Say) else len(answer.text)
     return [answer.text[at : at + size] for at in range(0, len(answer.text), size)]
 
@@ -255,7 +265,7 @@ def _id(prefix: str) -> str:
     return f"{prefix}_{uuid.uuid4().hex}"
 
 
-def _responses_events(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
+def _responses_events(answer: Say | Call | Break | Refuse) -> Iterator[dict[str, Any]]:
     number = itertools.count()
     response: dict[str, Any] = {
         "id": _id("resp"),
@@ -287,6 +297,25 @@ def _responses_events(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
             output_index=0,
             item={**item, "arguments": "", "status": "in_progress"},
         )
+    elif isinstance(answer, Refuse):
+        refusal = {"type": "refusal", "refusal": answer.text}
+        item = {
+            "id": _id("msg"),
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [refusal],
+        }
+        place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+        yield event(
+            "response.output_item.added",
+            output_index=0,
+            item={**item, "content": [], "status": "in_progress"},
+        )
+        yield event("response.content_part.added", part={**refusal, "refusal": ""}, **place)
+        yield event("response.refusal.delta", delta=answer.text, **place)
+        yield event("response.refusal.done", refusal=answer.text, **place)
+        yield event("response.content_part.done", part=refusal, **place)
     else:
         item = {
             "id": _id("msg"),
@@ -311,10 +340,13 @@ def _responses_events(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
         yield event("response.content_part.done", part=item["content"][0], **place)
     yield event("response.output_item.done", output_index=0, item=item)
     done = {**response, "status": "completed", "output": [item], "usage": _USAGE}
-    yield event("response.completed", response=done)
+    if isinstance(answer, Say) and answer.cut_off:
+        reason = "max_output_tokens" if answer.cut_off == "length" else answer.cut_off
+        done |= {"status": "incomplete", "incomplete_details": {"reason": reason}}
+    yield event(f"response.{done['status']}", response=done)
 
 
-def _chat_chunks(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
+def _chat_chunks(answer: Say | Call | Break | Refuse) -> Iterator[dict[str, Any]]:
     base = {
         "id": _id("chatcmpl"),
         "object": "chat.completion.chunk",
@@ -331,21 +363,26 @@ def _chat_chunks(answer: Say | Call | Break) -> Iterator[dict[str, Any]]:
         call = {"index": 0, "id": _id("call"), "type": "function", "function": function}
         yield chunk({"tool_calls": [call]})
         yield chunk({}, "tool_calls")
+    elif isinstance(answer, Refuse):
+        yield chunk({"refusal": answer.text})
+        yield chunk({}, "stop")
     else:
         for piece in _cut(answer):
             yield chunk({"content": piece})
         if isinstance(answer, Break):
             return
-        yield chunk({}, "stop")
+        yield chunk({}, answer.cut_off or "stop")
     yield {**base, "choices": [], "usage": _CHAT_USAGE}
 
 
-def _chat_completion(answer: Say | Call | Break) -> dict[str, Any]:
+def _chat_completion(answer: Say | Call | Break | Refuse) -> dict[str, Any]:
     """The same answer in one piece."""
     message: dict[str, Any] = {"role": "assistant", "content": None}
     if isinstance(answer, Call):
         function = {"name": answer.name, "arguments": json.dumps(answer.arguments)}
         message["tool_calls"] = [{"id": _id("call"), "type": "function", "function": function}]
+    elif isinstance(answer, Refuse):
+        message["refusal"] = answer.text
     else:
         message["content"] = answer.text
     finish = "tool_calls" if isinstance(answer, Call) else "stop"
