@@ -17,10 +17,11 @@ from chatkit.types import (
     ThreadItemUpdatedEvent,
     ThreadStreamEvent,
     UserMessageItem,
+    WidgetItem,
 )
 
 Apply = Callable[[dict[str, ThreadItem], ThreadItemUpdatedEvent], None]
-"""Brings an update into the pending item that it is about."""
+"""Brings an update into the item that it is about."""
 
 
 def text_of(item: ThreadItem | None) -> str:
@@ -53,6 +54,7 @@ class Record:
         """The item that is whole, but said to be so only once it is stored."""
         self._order: dict[str, None] = {}
         self._own: set[str] = set()
+        self._adopted: set[str] = set()
         self._changed: dict[str, None] = {}
         self._stored: set[str] = set()
         self._removed: set[str] = set()
@@ -69,7 +71,7 @@ class Record:
                 self._order.setdefault(item.id)
                 self._own.add(item.id)
             case ThreadItemUpdatedEvent(item_id=item_id):
-                apply(self.pending, event)
+                apply(self.pending if item_id in self.pending else self.unsaved, event)
                 self._changed[item_id] = None
             case ThreadItemDoneEvent(item=item) | ThreadItemReplacedEvent(item=item):
                 self.pending.pop(item.id, None)
@@ -82,6 +84,16 @@ class Record:
                 self._remove(item_id)
                 return None if item_id in self._own else item_id
         return None
+
+    def knows(self, item_id: str) -> bool:
+        """Whether the item is of this turn, or was adopted by it."""
+        return item_id in self.pending or item_id in self.unsaved
+
+    def adopt(self, item: ThreadItem) -> None:
+        """Take up an item of an earlier turn, which this one is about to change."""
+        self._adopted.add(item.id)
+        self.unsaved[item.id] = item
+        self._order.setdefault(item.id)
 
     def _remove(self, item_id: str) -> None:
         self.pending.pop(item_id, None)
@@ -109,23 +121,23 @@ class Record:
         """The checkpoint failed; the next one tries again."""
         self._changed.update((item.id, None) for item in items)
 
-    def close(self) -> list[AssistantMessageItem]:
-        """End what is pending: answers are kept as the reader has got them.
+    def close(self) -> list[ThreadItem]:
+        """End what is pending: answers and widgets are kept as the reader has got them.
 
         Returns:
-            The answers that stay partial.
+            Those that stay partial.
         """
-        partial = []
+        partial: list[ThreadItem] = []
         for item_id in list(self.pending):
             item = self.pending[item_id]
             if isinstance(item, AssistantMessageItem):
                 self._cut(item)
-                if text_of(item).strip():
-                    self.add(item)
-                    partial.append(item)
-                    del self.pending[item_id]
-                    continue
-            self._remove(item_id)
+            if _is_worth_keeping(item):
+                self.add(item)
+                partial.append(item)
+                del self.pending[item_id]
+            else:
+                self._remove(item_id)
         return partial
 
     def _cut(self, item: AssistantMessageItem) -> None:
@@ -149,7 +161,7 @@ class Record:
                 yield self.unsaved[item_id]
                 continue
             item = self.pending.get(item_id)
-            if isinstance(item, AssistantMessageItem) and text_of(item).strip():
+            if item is not None and _is_worth_keeping(item):
                 yield item
 
     def answered(self) -> bool:
@@ -166,6 +178,8 @@ class Record:
                 continue
             if item_id in self.pending or item_id == self.held:
                 yield ThreadItemAddedEvent(item=item)
+            elif item_id in self._adopted:
+                yield ThreadItemReplacedEvent(item=item)
             else:
                 yield ThreadItemDoneEvent(item=item)
 
@@ -178,3 +192,10 @@ class Record:
         if update.get("type") == "assistant_message.content_part.text_delta":
             place = (event["item_id"], update["content_index"])
             self.unsent[place] = self.unsent.get(place, 0) + len(update["delta"])
+
+
+def _is_worth_keeping(item: ThreadItem) -> bool:
+    """Whether an item that is not finished says something already."""
+    return isinstance(item, WidgetItem) or bool(
+        isinstance(item, AssistantMessageItem) and text_of(item).strip()
+    )

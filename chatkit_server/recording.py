@@ -35,6 +35,7 @@ from .context import RequestContext
 from .lease import INTERRUPTED, TurnStore
 from .record import text_of
 from .turn import Turn
+from .updates import apply_update
 
 logger = logging.getLogger("chatkit_server")
 
@@ -74,6 +75,8 @@ class RecordingServer(ChatKitServer[RequestContext]):
         try:
             with agents_sdk_user_agent_override():
                 async for event in stream():
+                    # An action has no agent's run that would end by itself.
+                    turn.check()
                     if held is not None:
                         record.held = None
                         yield held
@@ -153,11 +156,25 @@ class RecordingServer(ChatKitServer[RequestContext]):
         ):
             turn.mark("first_delta")
             turn.count("deltas")
+        if isinstance(event, ThreadItemUpdatedEvent) and not turn.record.knows(event.item_id):
+            try:
+                item = await self.store.load_item(thread.id, event.item_id, context=context)
+            except NotFoundError:
+                logger.warning("turn %s updates %s, which is no item", turn.id, event.item_id)
+                return
+            turn.record.adopt(item)
         foreign = turn.record.note(event, self._update_pending_items)
         if foreign is not None:
             # A guardrail takes back calls of tools too, which never were items.
             with contextlib.suppress(NotFoundError):
                 await self.store.delete_thread_item(thread.id, foreign, context=context)
+
+    def _update_pending_items(
+        self, pending_items: dict[str, ThreadItem], event: ThreadItemUpdatedEvent
+    ) -> None:
+        # The SDK knows nothing of widgets, which it does not store while they are pending.
+        if not apply_update(pending_items, event):
+            super()._update_pending_items(pending_items, event)
 
     async def handle_stream_cancelled(
         self,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from chatkit.types import AssistantMessageItem, ThreadItem, ThreadMetadata, UserMessageItem
+from chatkit.types import ThreadItem, ThreadMetadata, UserMessageItem
 
 from .record import Record
 from .sources import Hit, Sources
@@ -51,7 +51,7 @@ class Turn:
         self.reason: Reason | None = None
         self.timed_out = False
         self.record = Record()
-        self.partial: list[AssistantMessageItem] = []
+        self.partial: list[ThreadItem] = []
         """What is there of answers that were stopped."""
         self.thread: ThreadMetadata | None = None
         self.feed: Feed | None = None
