@@ -25,8 +25,8 @@ from .instructions import instructions
 from .settings import Settings
 
 
-def make_model(settings: Settings) -> tuple[Model, ModelSettings]:
-    """The configured model, and what is said to it with each call."""
+def make_models(settings: Settings) -> tuple[dict[str, Model], ModelSettings]:
+    """The configured models by name, the default one first, and what is said with each call."""
     key = settings.openai_api_key
     client = AsyncOpenAI(
         # Servers of one's own mostly want none, the client always wants one.
@@ -37,10 +37,12 @@ def make_model(settings: Settings) -> tuple[Model, ModelSettings]:
     )
     # The client imports what it needs when it is first asked for it, a fifth of a second.
     _ = client.chat.completions if settings.chat_completions else client.responses
-    name = settings.model or get_default_model()
+    make: type[OpenAIChatCompletionsModel] | type[OpenAIResponsesModel] = OpenAIResponsesModel
+    model_settings = ModelSettings(store=False)
     if settings.chat_completions:
-        return OpenAIChatCompletionsModel(name, client), ModelSettings(include_usage=True)
-    return OpenAIResponsesModel(name, client), ModelSettings(store=False)
+        make, model_settings = OpenAIChatCompletionsModel, ModelSettings(include_usage=True)
+    names = (settings.model or get_default_model(), *settings.models)
+    return {name: make(name, client) for name in names}, model_settings
 
 
 def make_agent(
@@ -48,8 +50,8 @@ def make_agent(
 ) -> Agent[Any]:
     """The agent of the settings: `CHATKIT_AGENT`, or ours with `CHATKIT_TOOLS`.
 
-    An agent of one's own gets `search_docs` where it has no such tool, and our model where it
-    names none.
+    An agent of one's own gets `search_docs` where it has no such tool, our model where it names
+    none, and our model's settings where readers may choose that.
 
     Raises:
         SettingsError: a reference leads nowhere, or to something else.
@@ -63,9 +65,11 @@ def make_agent(
             )
         if all(tool.name != search_docs.name for tool in agent.tools):
             agent = agent.clone(tools=[*agent.tools, search_docs])
-        if agent.model is None:
+        if agent.model is None or settings.models:
             ours = model_settings or ModelSettings()
-            agent = agent.clone(model=model, model_settings=ours.resolve(agent.model_settings))
+            agent = agent.clone(
+                model=agent.model or model, model_settings=ours.resolve(agent.model_settings)
+            )
         return agent
     return Agent(
         name="docs",

@@ -33,6 +33,7 @@ from .followup import complete
 from .history import model_input
 from .instructions import page_note
 from .lease import HISTORY
+from .offers import Offers
 from .record import text_of
 from .running import TurnMemory, Watch, says_something
 from .sources import Hit
@@ -54,6 +55,7 @@ class Answerer:
         search: Search,
         render: Render,
         *,
+        offers: Offers,
         fallback: Agent[Any] | None,
         history_tokens: int,
         site_url: str | None,
@@ -61,16 +63,20 @@ class Answerer:
         self._store = store
         self._search = search
         self._render = render
+        self._offers = offers
         self._fallback = fallback
         self._history_tokens = history_tokens
         self._site_url = site_url
-        self._model = Breaker("model", is_outage)
+        # One for each model that can be chosen; None is the agent's own.
+        self._breakers: dict[Model | None, Breaker] = {
+            model: Breaker("model", is_outage) for model in (None, *offers.models.values())
+        }
         self._model_failed = False
 
     @property
     def model_failed(self) -> bool:
         """Whether the last call of the model failed, or it is not called because it is down."""
-        return self._model_failed or self._model.is_open
+        return self._model_failed or self._breakers[None].is_open
 
     def search_early(self, question: str, turn: Turn) -> None:
         """Search for the bare question, beside the database and not after it."""
@@ -125,9 +131,16 @@ class Answerer:
         turn.check()
         turn.mark("model")
         said_something = False
+        options = asked.inference_options if asked is not None else InferenceOptions()
+        chosen = self._offers.model(options)
+        if chosen is agent.model:
+            chosen = None
+        if input_user_message is not None:
+            # What goes on after a tool's output or a form has begun already.
+            agent = self._offers.begin_with_tool(agent, options)
         try:
-            with self._model.call() as works:
-                async for event in self._run(agent, agent_context, agent_input, turn):
+            with self._breakers[chosen].call() as works:
+                async for event in self._run(agent, agent_context, agent_input, turn, chosen):
                     works()
                     said_something = said_something or says_something(event)
                     yield event
@@ -138,7 +151,8 @@ class Answerer:
             if shown and (ending := cut_off(error)):
                 yield NoticeEvent(level="info", message=ending)
                 return
-            self._model_failed = is_outage(error)
+            if chosen is None:
+                self._model_failed = is_outage(error)
             if self._fallback is None or shown or not is_outage(error):
                 raise explain(error, shown=bool(shown)) or error from error
             # Of the error only its kind: a provider may quote the conversation in it.
@@ -146,7 +160,8 @@ class Answerer:
             logger.warning("the model failed (%s), quoting the docs instead", kind)
             notice = f"{reason(error)} This answer only quotes the docs."
         else:
-            self._model_failed = False
+            if chosen is None:
+                self._model_failed = False
             return
         turn.count("fallbacks")
         for item in (*turn.record.pending.values(), *turn.record.unsaved.values()):
@@ -162,6 +177,7 @@ class Answerer:
         context: AgentContext[RequestContext],
         agent_input: list[TResponseInputItem],
         turn: Turn,
+        model: Model | None = None,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """One run of an agent as events for the reader, cited and with ids of ours."""
         turn.result = result = Runner.run_streamed(
@@ -171,7 +187,7 @@ class Answerer:
             max_turns=_MAX_STEPS,
             hooks=Watch(turn),
             # Without the group, the Agents SDK sends a random cache key for every run.
-            run_config=RunConfig(tracing_disabled=True, group_id=context.thread.id),
+            run_config=RunConfig(model=model, tracing_disabled=True, group_id=context.thread.id),
         )
         citer = Citer(
             turn.sources,

@@ -26,6 +26,16 @@ class HistoryConverter(ThreadItemConverter):
         text = "".join(part.text for part in item.content)
         return {"role": "assistant", "content": text}
 
+    async def user_message_to_input(
+        self, item: UserMessageItem, is_last_message: bool = True
+    ) -> TResponseInputItem:
+        # The SDK leaves out what older messages have quoted, and makes items of their own of quotes
+        # and tags, where some models refuse two of the same role in a row.
+        converted = await super().user_message_to_input(item, is_last_message=True)
+        messages: list[Any] = converted if isinstance(converted, list) else [converted]
+        content = [part for message in messages for part in message["content"]]
+        return {"type": "message", "role": "user", "content": content}
+
     async def attachment_to_message_content(self, attachment: Attachment) -> Any:
         return {"type": "input_text", "text": f"(attached file: {attachment.name})"}
 

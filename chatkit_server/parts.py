@@ -152,12 +152,13 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         await importing
         from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
 
-        from .agent import make_agent, make_model, make_quoter
+        from .agent import make_agent, make_models, make_quoter
         from .quoting import QuotingModel
         from .server import DocsServer
 
         quoting = QuotingModel(parse_passages)
-        model, model_settings = make_model(settings) if settings.model_on else (quoting, None)
+        models, model_settings = make_models(settings) if settings.model_on else ({}, None)
+        model = next(iter(models.values()), quoting)
         limit = settings.search_limit
         search = GuardedSearch(passages)
         server = DocsServer(
@@ -169,6 +170,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             history_tokens=settings.history_tokens,
             site_url=settings.site_url,
             turn_timeout=settings.turn_timeout,
+            models=models,
+            own_answers=settings.own_answers,
         )
         parts = Parts(settings, server, store, passages, search, migrated=settings.migrate == "off")
         waiting = None

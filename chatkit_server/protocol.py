@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -14,13 +15,20 @@ from chatkit.types import (
     ItemsListReq,
     NonStreamingReq,
     StreamingReq,
+    StructuredInputSubmission,
+    ThreadsAddClientToolOutputReq,
+    ThreadsAddStructuredInputReq,
     ThreadsAddUserMessageReq,
     ThreadsCreateReq,
+    ThreadsCustomActionReq,
     ThreadsListReq,
+    ThreadsSyncCustomActionReq,
     ThreadsUpdateReq,
     UserMessageInput,
+    UserMessageTagContent,
 )
 from pydantic import ValidationError
+from pydantic_core import to_json
 from starlette.requests import ClientDisconnect, Request
 
 from .errors import RequestError, invalid
@@ -31,6 +39,13 @@ MAX_ITEMS = 100
 MAX_ATTACHMENTS = 10
 MAX_TITLE = 300
 MAX_ID = 200
+MAX_PARTS = 100
+"""Texts and tags of one message, or answers to one form."""
+MAX_DATA = 16_384
+"""Bytes of JSON that the page sends along without the reader having written it: `metadata`, a
+tag's `data`, an action's `payload`."""
+MAX_RESULT = 65_536
+"""Bytes of JSON that a client tool gives back."""
 TYPES = tuple(
     kind.model_fields["type"].default
     for kind in (*get_args(StreamingReq), *get_args(NonStreamingReq))
@@ -108,6 +123,7 @@ def parse_request(body: bytes) -> ChatKitReq:
 
 def _check(request: ChatKitReq, limits: Limits) -> None:
     params: Any = request.params
+    _check_data("metadata", request.metadata)
     for name in ("thread_id", "item_id", "after", "attachment_id"):
         value = getattr(params, name, None)
         if isinstance(value, str) and not 0 < len(value) <= MAX_ID:
@@ -119,6 +135,14 @@ def _check(request: ChatKitReq, limits: Limits) -> None:
                 raise invalid(f"params.limit must be a number from 1 to {MAX_PAGE}.")
         case ThreadsCreateReq() | ThreadsAddUserMessageReq():
             _check_message(request.params.input, limits)
+        case ThreadsAddStructuredInputReq():
+            _check_answers(request.params.input, limits)
+        case ThreadsAddClientToolOutputReq():
+            _check_data("params.result", request.params.result, MAX_RESULT)
+        case ThreadsCustomActionReq() | ThreadsSyncCustomActionReq():
+            if not 0 < len(request.params.action.type) <= MAX_ID:
+                raise invalid(f"params.action.type must have 1 to {MAX_ID} characters.")
+            _check_data("params.action.payload", request.params.action.payload)
         case ItemsFeedbackReq():
             if not 1 <= len(request.params.item_ids) <= MAX_ITEMS:
                 raise invalid(f"params.item_ids must name 1 to {MAX_ITEMS} items.")
@@ -133,14 +157,40 @@ def _check(request: ChatKitReq, limits: Limits) -> None:
 
 
 def _check_message(message: UserMessageInput, limits: Limits) -> None:
-    length = sum(len(part.text) for part in message.content) + len(message.quoted_text or "")
+    if len(message.content) > MAX_PARTS:
+        raise invalid(f"params.input.content may have {MAX_PARTS} parts.")
+    texts = [part.text for part in message.content]
+    _check_text("message", [*texts, message.quoted_text or ""], limits)
+    for part in message.content:
+        if isinstance(part, UserMessageTagContent):
+            if not 0 < len(part.id) <= MAX_ID or len(part.group or "") > MAX_ID:
+                raise invalid(f"A tag's id and group may have {MAX_ID} characters.")
+            _check_data("A tag's data", part.data)
+    if len(message.attachments) > MAX_ATTACHMENTS:
+        raise invalid(f"A message may have {MAX_ATTACHMENTS} attachments.")
+    if not any(text.strip() for text in texts) and not message.attachments:
+        raise invalid("The message is empty.")
+
+
+def _check_answers(form: StructuredInputSubmission, limits: Limits) -> None:
+    values = [value for answer in form.answers.values() for value in answer.values]
+    if max(len(form.answers), len(values)) > MAX_PARTS:
+        raise invalid(f"params.input.answers may hold {MAX_PARTS} values.")
+    _check_text("form", values, limits)
+
+
+def _check_text(name: str, texts: Iterable[str], limits: Limits) -> None:
+    length = sum(map(len, texts))
     if length > limits.max_text_chars:
         raise RequestError(
             413,
             "too_large",
-            f"The message has {length:,} characters; {limits.max_text_chars:,} are allowed.",
+            f"The {name} has {length:,} characters; {limits.max_text_chars:,} are allowed.",
         )
-    if len(message.attachments) > MAX_ATTACHMENTS:
-        raise invalid(f"A message may have {MAX_ATTACHMENTS} attachments.")
-    if not any(part.text.strip() for part in message.content) and not message.attachments:
-        raise invalid("The message is empty.")
+
+
+def _check_data(name: str, data: Any, limit: int = MAX_DATA) -> None:
+    if data and len(to_json(data, inf_nan_mode="constants")) > limit:
+        raise RequestError(
+            413, "too_large", f"{name} is larger than the {limit:,} bytes that are allowed."
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -20,13 +20,13 @@ from chatkit.server import (
 )
 from chatkit.store import NotFoundError
 from chatkit.types import (
-    ClientToolCallItem,
     FeedbackKind,
     NonStreamingReq,
     StreamingReq,
     StreamOptionsEvent,
-    StructuredInputItem,
+    SyncCustomActionResponse,
     ThreadCreatedEvent,
+    ThreadCustomActionParams,
     ThreadItemDoneEvent,
     ThreadMetadata,
     ThreadsAddClientToolOutputReq,
@@ -40,15 +40,16 @@ from chatkit.types import (
     ThreadStreamEvent,
     ThreadsUpdateReq,
     UserMessageItem,
-    WidgetItem,
     is_streaming_req,
 )
 
 from .answer import Answerer, Render, Search
+from .checks import check_fits, load_sender
 from .context import RequestContext
-from .errors import RequestError, invalid, not_configured
+from .errors import RequestError, not_configured
 from .following import tell
-from .lease import HISTORY, Lease, TurnStart, TurnStore, TurnView
+from .lease import HISTORY, Lease, TurnStore, TurnView
+from .offers import Offers
 from .recording import RecordingServer
 from .response import Reader
 from .sdk import REQUESTS
@@ -75,6 +76,8 @@ class DocsServer(RecordingServer):
         agent: Answers; its tools may use the `AgentContext` of ChatKit.
         fallback: Answers from the passages alone while the agent's model is down. None where
             the agent itself can only quote, so that nothing can be said without the search.
+        models: Those that readers may choose instead of the agent's, by name.
+        own_answers: Whether a text of the reader's own may stand in for an option of a form.
     """
 
     def __init__(
@@ -88,15 +91,20 @@ class DocsServer(RecordingServer):
         history_tokens: int = 6000,
         site_url: str | None = None,
         turn_timeout: float = 300.0,
+        models: Mapping[str, Model] | None = None,
+        own_answers: bool = False,
     ) -> None:
         super().__init__(store)
         self._agent = agent
         self._turn_timeout = turn_timeout
+        self._own_answers = own_answers
+        self._offers = Offers.of(agent, models or {})
         self._turns: dict[str, Turn] = {}
         self.answerer = Answerer(
             self.store,
             search,
             render,
+            offers=self._offers,
             fallback=fallback,
             history_tokens=history_tokens,
             site_url=site_url,
@@ -126,13 +134,34 @@ class DocsServer(RecordingServer):
                 if turn := self._turns.get(params.thread_id):
                     turn.hang_up("deleted")
                 return result
-            case ThreadsSyncCustomActionReq():
-                if type(self).sync_action is ChatKitServer.sync_action:
-                    raise not_configured("This server has no actions.")
-                await self._check_sender(
-                    request.params.thread_id, request.params.item_id, context=context
-                )
+            case ThreadsSyncCustomActionReq(params=params):
+                return self._serialize(await self._run_sync_action(params, context))
         return await super()._process_non_streaming(request, context)
+
+    async def _run_sync_action(
+        self, params: ThreadCustomActionParams, context: RequestContext
+    ) -> SyncCustomActionResponse:
+        """A turn of its own, which stores what the action changes; the SDK only sends it."""
+        if type(self).sync_action is ChatKitServer.sync_action:
+            raise not_configured("This server has no actions.")
+        turn = context.turn = Turn("threads.sync_custom_action")
+        try:
+            async with self._lease(turn, params.thread_id, None, context) as start:
+                thread = start.thread
+                sender = await load_sender(self.store, thread.id, params.item_id, context)
+                async with asyncio.timeout(self._turn_timeout):
+                    result = await self.sync_action(thread, params.action, sender, context)
+                if item := result.updated_item:
+                    # Only what is in this thread: `NotFoundError` for anything else.
+                    await self.store.load_item(thread.id, item.id, context)
+                    turn.record.add(item.model_copy(update={"thread_id": thread.id}))
+                    if await self._finish(thread, context) is None:
+                        raise RequestError(
+                            409, "busy", "This chat was deleted or changed elsewhere. Try again."
+                        )
+                return result
+        finally:
+            self._end(turn)
 
     async def add_feedback(
         self, thread_id: str, item_ids: list[str], feedback: FeedbackKind, context: RequestContext
@@ -170,10 +199,13 @@ class DocsServer(RecordingServer):
             deadline.cancel()
             if turn.search is not None:
                 turn.search.cancel()
-            if turn.thread_id and self._turns.get(turn.thread_id) is turn:
-                del self._turns[turn.thread_id]
-            turn.done.set()
-            turn.log()
+            self._end(turn)
+
+    def _end(self, turn: Turn) -> None:
+        if turn.thread_id and self._turns.get(turn.thread_id) is turn:
+            del self._turns[turn.thread_id]
+        turn.done.set()
+        turn.log()
 
     async def _message_turn(
         self,
@@ -182,6 +214,7 @@ class DocsServer(RecordingServer):
         turn: Turn,
     ) -> AsyncIterator[ThreadStreamEvent]:
         sent = request.params.input
+        self._offers.check(sent.inference_options)
         question = "".join(part.text for part in sent.content)
         self.answerer.search_early(question, turn)
 
@@ -229,35 +262,11 @@ class DocsServer(RecordingServer):
         ):
             raise not_configured("This server has no actions.")
         async with self._lease(turn, request.params.thread_id, None, context) as start:
-            await self._check(request, start, context)
+            await check_fits(
+                request, start.items, self.store, context, own_answers=self._own_answers
+            )
             async for event in self._process_streaming_impl(request, context):
                 yield event
-
-    async def _check(
-        self, request: StreamingReq, start: TurnStart, context: RequestContext
-    ) -> None:
-        """Refuse what the SDK would break the stream for."""
-        match request:
-            case ThreadsAddClientToolOutputReq():
-                last = start.items[-1] if start.items else None
-                if not isinstance(last, ClientToolCallItem) or last.status != "pending":
-                    raise RequestError(409, "not_pending", "No tool call waits for its output.")
-            case ThreadsAddStructuredInputReq(params=params):
-                item = await self.store.load_item(params.thread_id, params.item_id, context)
-                if not isinstance(item, StructuredInputItem):
-                    raise invalid("This item does not ask for answers.")
-                if item.status != "pending":
-                    raise RequestError(409, "not_pending", "These questions are answered already.")
-            case ThreadsCustomActionReq(params=params):
-                await self._check_sender(params.thread_id, params.item_id, context=context)
-
-    async def _check_sender(
-        self, thread_id: str, item_id: str | None, *, context: RequestContext
-    ) -> None:
-        if item_id is not None:
-            item = await self.store.load_item(thread_id, item_id, context)
-            if not isinstance(item, WidgetItem):
-                raise invalid("Only a widget can send an action.")
 
     # The turn
 

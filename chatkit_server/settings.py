@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     model: str | None = Field(
         None, description="Model name; required with OPENAI_BASE_URL, else the Agents SDK's own."
     )
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Other models that readers may choose for an answer, separated by commas."
+    )
     model_api: Literal["responses", "chat"] | None = Field(
         None, description="`responses` or `chat`; `chat` when OPENAI_BASE_URL is set."
     )
@@ -118,6 +121,9 @@ class Settings(BaseSettings):
     )
     language: Languages = Field("english", description="Language of the docs, for lexical search.")
     search_limit: int = Field(8, ge=1, le=50, description="Passages that one search returns.")
+    own_answers: bool = Field(
+        False, description="Takes a text of the reader's own where a form offers options."
+    )
     history_tokens: int = Field(
         6000, ge=0, le=1_000_000, description="Budget for earlier messages of the thread."
     )
@@ -180,7 +186,7 @@ class Settings(BaseSettings):
         "info", description="What is logged."
     )
 
-    @field_validator("allowed_origins", "tools", "trusted_proxies", mode="before")
+    @field_validator("allowed_origins", "models", "tools", "trusted_proxies", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
@@ -283,6 +289,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "CHATKIT_MODEL is not set; with OPENAI_BASE_URL it must name a model of that server"
             )
+        if self.models and not self.model_on:
+            raise ValueError("CHATKIT_MODELS needs OPENAI_API_KEY or OPENAI_BASE_URL to call")
         if self.jwt_secret and self.jwt_jwks_url:
             raise ValueError("CHATKIT_JWT_SECRET and CHATKIT_JWT_JWKS_URL are both set; keep one")
         if (self.jwt_secret or self.jwt_jwks_url) and not self.jwt_issuer:

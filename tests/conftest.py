@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.fixtures.search",
     "tests.fixtures.s3",
     "tests.fixtures.app",
+    "tests.fixtures.own_server",
     "tests.fixtures.browser",
     "tests.fixtures.redis",
 ]

@@ -26,6 +26,16 @@ def create(text: str, **fields: Any) -> dict[str, Any]:
     return {"type": "threads.create", "params": {"input": message(text, **fields)}}
 
 
+def tag(**fields: Any) -> dict[str, Any]:
+    return {"type": "input_tag", "id": "t", "text": "Neon", "data": {}, **fields}
+
+
+def content(*parts: dict[str, Any]) -> bytes:
+    body = create("")
+    body["params"]["input"]["content"] = parts
+    return json.dumps(body).encode()
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
@@ -47,6 +57,20 @@ def create(text: str, **fields: Any) -> dict[str, Any]:
         (json.dumps(create(" \n ")).encode(), 400, "empty"),
         (json.dumps(create("x" * 8001)).encode(), 413, "8,000"),
         (json.dumps(create("hi", quoted_text="x" * 8001)).encode(), 413, "8,000"),
+        (json.dumps({**LIST, "metadata": {"x": "y" * 17_000}}).encode(), 413, "metadata"),
+        (json.dumps({**LIST, "metadata": []}).encode(), 400, "metadata"),
+        (content(tag(data={"x": "y" * 17_000})), 413, "tag"),
+        (content(tag(text="x" * 8001)), 413, "8,000"),
+        (content(tag(id="x" * 201)), 400, "200"),
+        (content(tag(group="x" * 201)), 400, "200"),
+        (content(*[tag()] * 101), 400, "100"),
+        (
+            b'{"type":"threads.add_client_tool_output","params":{"thread_id":"t","result":"'
+            + b"y" * 70_000
+            + b'"}}',
+            413,
+            "params.result",
+        ),
         (
             b'{"type": "threads.create", "params": {"input": "' + b"x" * 300_000 + b'"}}',
             413,

@@ -60,6 +60,22 @@ async def test_the_passages_are_a_second_part_of_the_users_own_item() -> None:
     assert "passages" not in str(sent[:-1])
 
 
+async def test_what_the_reader_has_quoted_is_part_of_their_message_also_later_on() -> None:
+    content = [
+        {"type": "input_text", "text": "What is "},
+        {"type": "input_tag", "id": "1", "text": "this", "data": {"secret": 1}},
+    ]
+    quoting = item("user_message", 1, content=content, quoted_text="a pooler", inference_options={})
+    for items in ([quoting, assistant("So.", 1), user("And?", 2)], [quoting]):
+        sent: Any = await model_input(items, budget=1000, passages=None)
+        roles = [entry["role"] for entry in sent]
+        assert roles == ["user", "assistant", "user"][: len(roles)]
+        texts = [part["text"] for part in sent[0]["content"]]
+        assert texts[0] == "What is @this"
+        assert "a pooler" in "".join(texts)
+        assert "secret" not in "".join(texts)
+
+
 @pytest.mark.parametrize(
     "odd",
     [
