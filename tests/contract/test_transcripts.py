@@ -151,19 +151,6 @@ def test_threads_delete_removes_the_thread(ada: Client) -> None:
     assert ada.threads() == []
 
 
-def test_items_feedback_is_taken(ada: Client) -> None:
-    reply = ada.ask("How do I connect to Neon?")
-
-    for kind in ("positive", "negative"):
-        response = ada.post(
-            "items.feedback",
-            thread_id=reply.thread_id,
-            item_ids=[reply.answer["id"]],
-            kind=kind,
-        )
-        assert (response.status_code, response.json()) == (200, {})
-
-
 def test_threads_retry_after_item_answers_again(ada: Client) -> None:
     reply = ada.ask("How do I connect to Neon?")
     question, old = ada.items(reply.thread_id)
