@@ -434,23 +434,63 @@ def test_a_rename_and_a_lock_during_an_answer_survive(
     assert thread["items"]["data"][-1]["content"][0]["text"] == "One two three four"
 
 
-def test_a_retry_meanwhile_is_refused_and_stops_the_answer(start_server: StartServer) -> None:
+def test_whatever_comes_meanwhile_is_refused_and_stores_nothing(
+    start_server: StartServer,
+) -> None:
     with (
-        ScriptedModel(Say("First."), Say("One two three", hold_after=2), Say("Anew.")) as model,
+        ScriptedModel(Say("One two three four", hold_after=3)) as model,
         start_server(openai_base_url=model.base_url, model="m") as url,
     ):
         client = Client(url)
-        reply = client.ask("How do I connect to Neon?")
-        thread_id = reply.thread_id
-        first = client.items(thread_id)[0]["id"]
+        with running(client) as (thread_id, events):
+            before = client.items(thread_id)
+            answered = {"status": "answered", "answers": {}}
+            refused = [
+                client.post("threads.add_user_message", thread_id=thread_id, input=QUESTION),
+                client.post("threads.add_client_tool_output", thread_id=thread_id, result={}),
+                client.post(
+                    "threads.add_structured_input",
+                    thread_id=thread_id,
+                    item_id=before[0]["id"],
+                    input=answered,
+                ),
+            ]
+            after = client.items(thread_id)
+            model.release()
+            rest = Reply(list(events))
+
+    assert [response.status_code for response in refused] == [409] * 3
+    assert {response.json()["error"]["code"] for response in refused} == {"busy"}
+    assert [item["id"] for item in before if item["type"] == "user_message"] == [
+        item["id"] for item in after if item["type"] == "user_message"
+    ]
+    assert rest.text == "One two three four"
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_retry_meanwhile_is_refused_and_stops_the_answer(
+    start_server: StartServer, replicas: int
+) -> None:
+    with (
+        ScriptedModel(Say("First."), Say("One two three", hold_after=2), Say("Anew.")) as model,
+        start_server(openai_base_url=model.base_url, model="m") as here,
+        start_server(openai_base_url=model.base_url, model="m") as there,
+    ):
+        client = Client(here)
+        elsewhere = Client(here if replicas == 1 else there, client.secret)
+        thread_id = client.ask("How do I connect to Neon?").thread_id
+        retry = {"thread_id": thread_id, "item_id": client.items(thread_id)[0]["id"]}
         with running(client, thread_id) as (_, events):
-            refused = client.post("threads.retry_after_item", thread_id=thread_id, item_id=first)
+            asked_at = time.monotonic()
+            refused = elsewhere.post("threads.retry_after_item", **retry)
             list(events)
-        again = Reply(client.events("threads.retry_after_item", thread_id=thread_id, item_id=first))
+        hung_up_at = model.requests[1].hung_up_at
+        again = Reply(elsewhere.events("threads.retry_after_item", **retry))
 
         assert refused.status_code == 409
         assert refused.headers["retry-after"] == "1"
-        assert model.requests[1].hung_up_at is not None
+        assert hung_up_at is not None
+        assert hung_up_at - asked_at < 3
         assert again.text == "Anew."
         assert texts(client, thread_id) == ["Anew."]
 
