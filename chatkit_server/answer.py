@@ -29,8 +29,9 @@ from .breaker import Breaker
 from .citations import Citer
 from .context import RequestContext
 from .failures import cut_off, explain, is_outage, reason
+from .file_parts import FileParts
 from .followup import complete
-from .history import model_input
+from .history import model_input, recent_attachments
 from .instructions import page_note
 from .lease import HISTORY
 from .offers import Offers
@@ -59,6 +60,7 @@ class Answerer:
         fallback: Agent[Any] | None,
         history_tokens: int,
         site_url: str | None,
+        files: FileParts | None = None,
     ) -> None:
         self._store = store
         self._search = search
@@ -71,6 +73,7 @@ class Answerer:
         self._breakers: dict[Model | None, Breaker] = {
             model: Breaker("model", is_outage) for model in (None, *offers.models.values())
         }
+        self._files = files
         self._model_failed = False
 
     @property
@@ -122,7 +125,11 @@ class Answerer:
                     passages = f"{passages}\n{note}"
             turn.mark("search")
 
-        agent_input = await model_input(items, budget=self._history_tokens, passages=passages)
+        attached = recent_attachments(items) if self._files is not None else []
+        files = await self._files.read(attached) if self._files is not None and attached else None
+        agent_input = await model_input(
+            items, budget=self._history_tokens, passages=passages, files=files
+        )
         agent_context: AgentContext[RequestContext] = AgentContext(
             thread=thread,
             store=cast("Any", TurnMemory(self._store, items, turn)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import os
 import sys
@@ -22,7 +24,7 @@ from .errors import sentence
 from .identity import TokenVerifier, make_identity
 from .keyset import KeySet
 from .pages import STATIC, Site, chat_page
-from .parts import Health, open_parts
+from .parts import Health, Parts, open_parts
 from .rates import Rates
 from .response import DRAINING, drain
 from .settings import Settings, read_settings
@@ -39,7 +41,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Rates.open(configured) as rates, open_parts(configured) as parts:
+        async with (
+            Rates.open(configured) as rates,
+            open_parts(configured) as parts,
+            _swept(parts),
+        ):
             from .protocol import Limits
             from .routes import chatkit_router
 
@@ -50,7 +56,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                     parts.server,
                     rates.guard(identity),
                     admit=rates.admit,
-                    limits=Limits(configured.max_body_bytes, configured.max_text_chars),
+                    limits=Limits(
+                        configured.max_body_bytes,
+                        configured.max_text_chars,
+                        configured.max_attachments,
+                        configured.max_audio_bytes if configured.transcription_model else 0,
+                    ),
                     keep_alive=configured.keep_alive,
                 )
             )
@@ -70,7 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=configured.allowed_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT"],
             allow_headers=[
                 "Accept-Language", "Authorization", "Content-Type", "X-Session-Id",
                 "X-Chatkit-Resume", "chatkit-device-id", "chatkit-frame-instance-id",
@@ -90,6 +101,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app.mount("/chat/static", Site(directory=STATIC), name="static")
     return app
+
+
+@asynccontextmanager
+async def _swept(parts: Parts) -> AsyncIterator[None]:
+    """Remove attachments that nobody needs while the server runs."""
+    attachments = parts.server.attachments
+    sweeping = asyncio.create_task(attachments.keep_swept()) if attachments is not None else None
+    try:
+        yield
+    finally:
+        if sweeping is not None:
+            sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeping
 
 
 class _App(FastAPI):

@@ -43,6 +43,8 @@ class RequestContext:
     """The parsed request; set by the route, so that it is parsed once."""
     turn: Turn | None = None
     """Set for requests that stream."""
+    endpoint: str = ""
+    """Where the client has found the endpoint: `https://host/chatkit`."""
 
     @property
     def running_turn(self) -> Turn:

@@ -11,17 +11,24 @@ class RequestError(Exception):
     """A refusal in the protocol's own form: `{"error": {"code", "message"}}` with a status.
 
     The message is for the reader of the docs: it says what was wrong and what to do, and never
-    repeats what was sent.
+    repeats what was sent. `hang_up` closes the connection, where the rest is not worth reading.
     """
 
     def __init__(
-        self, status: int, code: str, message: str, *, retry_after: int | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        hang_up: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.retry_after = retry_after
+        self.hang_up = hang_up
 
 
 def sentence(error: BaseException) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents import TResponseInputItem
@@ -19,7 +19,14 @@ from chatkit.types import (
 
 
 class HistoryConverter(ThreadItemConverter):
-    """Converts items so that every model API takes them, and no item makes a thread unusable."""
+    """Converts items so that every model API takes them, and no item makes a thread unusable.
+
+    Args:
+        files: What is known of attachments, by id; others are told of by their names.
+    """
+
+    def __init__(self, files: Mapping[str, Any] | None = None) -> None:
+        self._files = files or {}
 
     async def assistant_message_to_input(self, item: AssistantMessageItem) -> TResponseInputItem:
         # As plain text: Chat Completions refuses the SDK's `output_text` parts.
@@ -37,7 +44,8 @@ class HistoryConverter(ThreadItemConverter):
         return {"type": "message", "role": "user", "content": content}
 
     async def attachment_to_message_content(self, attachment: Attachment) -> Any:
-        return {"type": "input_text", "text": f"(attached file: {attachment.name})"}
+        by_name = {"type": "input_text", "text": f"(attached file: {attachment.name})"}
+        return self._files.get(attachment.id, by_name)
 
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> Any:
         return {"type": "input_text", "text": f"@{tag.text}"}
@@ -54,7 +62,9 @@ class HistoryConverter(ThreadItemConverter):
         return {"role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
-_CONVERTER = HistoryConverter()
+_BY_NAME = HistoryConverter()
+# Whatever its size in bytes; some models take more, most less.
+_IMAGE_TOKENS = 1000
 
 
 def estimate_tokens(item: TResponseInputItem) -> int:
@@ -67,6 +77,8 @@ def estimate_tokens(item: TResponseInputItem) -> int:
 
 def _bytes(value: object) -> int:
     match value:
+        case {"type": "input_image"}:
+            return _IMAGE_TOKENS * 3
         case str():
             return len(value.encode("utf-8", "surrogatepass"))
         case dict():
@@ -77,16 +89,44 @@ def _bytes(value: object) -> int:
             return 4
 
 
+def recent_attachments(items: Sequence[ThreadItem]) -> list[Attachment]:
+    """Those that the model is given again: of the question, and of the one before it.
+
+    Of the one before only where it was answered. A file that the model can't take would otherwise
+    end the next answer too.
+    """
+    found: list[Attachment] = []
+    answered = False
+    questions = 0
+    for item in reversed(items):
+        if isinstance(item, AssistantMessageItem):
+            answered = True
+        if isinstance(item, UserMessageItem):
+            if questions == 0 or answered:
+                found.extend(item.attachments)
+            questions += 1
+            if questions == 2:
+                break
+            answered = False
+    return found
+
+
 async def model_input(
-    items: Sequence[ThreadItem], *, budget: int, passages: str | None
+    items: Sequence[ThreadItem],
+    *,
+    budget: int,
+    passages: str | None,
+    files: Mapping[str, Any] | None = None,
 ) -> list[TResponseInputItem]:
     """Input for the agent: earlier items within `budget` tokens, then the newest in full.
 
     Args:
         items: Of the thread, oldest first; the last one is what is answered.
         budget: Tokens for everything before the last user message.
-        passages: What the first search found, rendered; becomes a second part of the question.
+        passages: What the first search found, rendered; becomes the last part of the question.
+        files: What the model gets of attachments, by id, in place of their names.
     """
+    converter = HistoryConverter(files)
     # The question and whatever came after it (a tool's output, an answered form) is never cut.
     start = next(
         (n for n in range(len(items) - 1, -1, -1) if isinstance(items[n], UserMessageItem)),
@@ -94,7 +134,7 @@ async def model_input(
     )
     newest: list[TResponseInputItem] = []
     for item in items[start:]:
-        converted = await _convert(item, newest=True)
+        converted = await _convert(converter, item, newest=True)
         if passages and item is items[start] and isinstance(item, UserMessageItem) and converted:
             # In the user's own item: a developer's or a tool's word would carry more authority.
             content: Any = converted[0]["content"]  # type: ignore[typeddict-item]
@@ -104,14 +144,22 @@ async def model_input(
     # Newest first, so that a long thread loses its beginning and not its end.
     earlier: list[list[TResponseInputItem]] = []
     for item in reversed(items[:start]):
-        converted = await _convert(item, newest=False)
-        budget -= sum(estimate_tokens(part) for part in converted)
+        converted = await _convert(converter, item, newest=False)
+        if _tokens(converted) > budget:
+            converted = await _convert(_BY_NAME, item, newest=False)
+        budget -= _tokens(converted)
         if budget < 0:
             break
         earlier.append(converted)
     return [part for group in reversed(earlier) for part in group] + newest
 
 
-async def _convert(item: ThreadItem, *, newest: bool) -> list[TResponseInputItem]:
-    converted = await _CONVERTER._thread_item_to_input_item(item, is_last_message=newest)
+def _tokens(converted: Sequence[TResponseInputItem]) -> int:
+    return sum(estimate_tokens(part) for part in converted)
+
+
+async def _convert(
+    converter: HistoryConverter, item: ThreadItem, *, newest: bool
+) -> list[TResponseInputItem]:
+    converted = await converter._thread_item_to_input_item(item, is_last_message=newest)
     return [dict(part) for part in converted]  # type: ignore[misc]

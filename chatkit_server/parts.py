@@ -13,10 +13,13 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .breaker import Breaker
+from .errors import SettingsError
 from .settings import Settings
+from .signing import Signer, read_secret
 
 if TYPE_CHECKING:
     from agents.models.interface import Model
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from chatkit_stores import PostgresStore
     from chatkit_tools import Hit, Passages
 
+    from .attachments import Attachments
     from .server import DocsServer
 
 logger = logging.getLogger("chatkit_server")
@@ -135,6 +139,55 @@ async def _open_store(dsn: str) -> AsyncIterator[PostgresStore]:
         yield store
 
 
+def _make_attachments(settings: Settings, store: PostgresStore) -> Attachments | None:
+    """Where attached files are kept; None where the settings name no place.
+
+    Raises:
+        SettingsError: the place can't be used.
+    """
+    if settings.attachments is None:
+        return None
+    from chatkit_stores import new_id
+    from chatkit_stores.blobs import BlobsUnavailableError, FolderBlobs, S3Blobs
+
+    from .attachments import Attachments
+
+    blobs: FolderBlobs | S3Blobs
+    if settings.attachments.startswith("s3://"):
+        secret = settings.aws_secret_access_key
+        try:
+            blobs = S3Blobs(
+                settings.attachments,
+                access_key_id=settings.aws_access_key_id,
+                secret_access_key=secret.get_secret_value() if secret else None,
+                region=settings.aws_region,
+                endpoint=settings.aws_endpoint_url,
+            )
+        except ModuleNotFoundError:
+            raise SettingsError(
+                f"CHATKIT_ATTACHMENTS is {settings.attachments!r}, which needs one more package: "
+                "pip install 'chatkit-server[s3]'"
+            ) from None
+    else:
+        blobs = FolderBlobs(Path(settings.attachments))
+        try:
+            blobs.make_folder()
+        except BlobsUnavailableError as error:
+            raise SettingsError(
+                f"CHATKIT_ATTACHMENTS is {settings.attachments!r}: {error}; "
+                "name a folder that you may write to"
+            ) from None
+    return Attachments(
+        store,
+        blobs,
+        Signer(read_secret(settings)),
+        lambda: new_id("attachment"),
+        types=settings.attachment_types,
+        max_bytes=settings.max_attachment_bytes,
+        public_url=settings.public_url,
+    )
+
+
 @asynccontextmanager
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """Open every part; close them in turn when the block ends.
@@ -153,6 +206,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
 
         from .agent import make_agent, make_models, make_quoter
+        from .dictation import make_transcriber
+        from .file_parts import FileParts
         from .quoting import QuotingModel
         from .server import DocsServer
 
@@ -161,6 +216,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         model = next(iter(models.values()), quoting)
         limit = settings.search_limit
         search = GuardedSearch(passages)
+        attachments = _make_attachments(settings, store)
         server = DocsServer(
             store,
             lambda query: search.search(query, limit=limit),
@@ -172,6 +228,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             turn_timeout=settings.turn_timeout,
             models=models,
             own_answers=settings.own_answers,
+            attachments=attachments,
+            files=FileParts(attachments.content, text_tokens=settings.attachment_tokens)
+            if attachments is not None
+            else None,
+            transcriber=make_transcriber(settings),
         )
         parts = Parts(settings, server, store, passages, search, migrated=settings.migrate == "off")
         waiting = None

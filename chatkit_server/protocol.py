@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -36,8 +37,9 @@ from .sdk import REQUESTS
 
 MAX_PAGE = 100
 MAX_ITEMS = 100
-MAX_ATTACHMENTS = 10
 MAX_TITLE = 300
+# How a request with a recording looks before its end has come; `parse_request` decides.
+_DICTATION = re.compile(rb'"(input\.transcribe|audio_base64)"')
 MAX_ID = 200
 MAX_PARTS = 100
 """Texts and tags of one message, or answers to one form."""
@@ -58,6 +60,9 @@ class Limits:
 
     max_body_bytes: int = 262_144
     max_text_chars: int = 8000
+    max_attachments: int = 4
+    max_audio_bytes: int = 0
+    """Of a recording for dictation; 0 where there is none."""
 
 
 async def read_request(request: Request, limits: Limits) -> tuple[ChatKitReq, bytes]:
@@ -66,14 +71,22 @@ async def read_request(request: Request, limits: Limits) -> tuple[ChatKitReq, by
     Raises:
         RequestError: 400, 413 or 415, with a sentence that says what to change.
     """
-    body = await read_json(request, limits.max_body_bytes)
+    limit = limits.max_body_bytes
+    body = await read_json(request, limit, dictation=_longest_dictation(limits))
     parsed = parse_request(body)
+    if len(body) > limit and not isinstance(parsed, InputTranscribeReq):
+        raise _too_large(limit)
     _check(parsed, limits)
     return parsed, body
 
 
-async def read_json(request: Request, limit: int) -> bytes:
+async def read_json(request: Request, limit: int, *, dictation: int = 0) -> bytes:
     """The body of a request that holds JSON.
+
+    Args:
+        request: Whose body is read.
+        limit: Bytes that it may have.
+        dictation: Bytes that it may have where it looks like a recording.
 
     Raises:
         RequestError: 400, 413 or 415.
@@ -84,25 +97,39 @@ async def read_json(request: Request, limit: int) -> bytes:
         raise RequestError(
             415, "unsupported_media_type", "Send JSON with Content-Type: application/json."
         )
-    return await _read_body(request, limit)
+    return await _read_body(request, limit, max(limit, dictation))
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
-    too_large = RequestError(
-        413, "too_large", f"The request is larger than the {limit:,} bytes that are allowed."
-    )
+async def _read_body(request: Request, limit: int, longest: int) -> bytes:
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > limit:
-        raise too_large
+    if length.isdecimal() and int(length) > longest:
+        raise _too_large(longest)
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
+            if limit < len(body) <= longest and _DICTATION.search(body):
+                limit = longest
             if len(body) > limit:
-                raise too_large
+                raise _too_large(limit)
     except ClientDisconnect:
         raise invalid("The connection closed before the request was complete.") from None
     return bytes(body)
+
+
+def _longest_dictation(limits: Limits) -> int:
+    """Bytes of a request with the longest recording."""
+    return _base64_length(limits.max_audio_bytes) + 4096 if limits.max_audio_bytes else 0
+
+
+def _base64_length(size: int) -> int:
+    return (size + 2) // 3 * 4
+
+
+def _too_large(limit: int) -> RequestError:
+    return RequestError(
+        413, "too_large", f"The request is larger than the {limit:,} bytes that are allowed."
+    )
 
 
 def parse_request(body: bytes) -> ChatKitReq:
@@ -150,8 +177,16 @@ def _check(request: ChatKitReq, limits: Limits) -> None:
             if not 1 <= len(request.params.title.strip()) <= MAX_TITLE:
                 raise invalid(f"params.title must have 1 to {MAX_TITLE} characters.")
         case InputTranscribeReq():
+            recording = request.params.audio_base64
+            if limits.max_audio_bytes and len(recording) > _base64_length(limits.max_audio_bytes):
+                raise RequestError(
+                    413,
+                    "too_large",
+                    f"The recording is larger than the {limits.max_audio_bytes:,} bytes that are "
+                    "allowed. Make a shorter one.",
+                )
             try:
-                base64.b64decode(request.params.audio_base64, validate=True)
+                base64.b64decode(recording, validate=True)
             except (binascii.Error, ValueError):
                 raise invalid("params.audio_base64 is not valid base64.") from None
 
@@ -166,8 +201,8 @@ def _check_message(message: UserMessageInput, limits: Limits) -> None:
             if not 0 < len(part.id) <= MAX_ID or len(part.group or "") > MAX_ID:
                 raise invalid(f"A tag's id and group may have {MAX_ID} characters.")
             _check_data("A tag's data", part.data)
-    if len(message.attachments) > MAX_ATTACHMENTS:
-        raise invalid(f"A message may have {MAX_ATTACHMENTS} attachments.")
+    if len(message.attachments) > limits.max_attachments:
+        raise invalid(f"A message may have {limits.max_attachments} attachments.")
     if not any(text.strip() for text in texts) and not message.attachments:
         raise invalid("The message is empty.")
 

@@ -34,7 +34,11 @@ async def in_protocol(answer: Awaitable[Response]) -> Response:
 
 def error_response(error: RequestError) -> JSONResponse:
     """The protocol's form of a refusal."""
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.hang_up:
+        headers["Connection"] = "close"
     return JSONResponse(
         {"error": {"code": error.code, "message": error.message}},
         status_code=error.status,

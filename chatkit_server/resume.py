@@ -19,6 +19,7 @@ from .protocol import MAX_ID, read_json
 from .refusal import in_protocol
 from .response import DRAINING, PING, STREAM_HEADERS, Reader, TurnResponse
 from .server import POLL, DocsServer
+from .uploads import endpoint_address
 
 logger = logging.getLogger("chatkit_server")
 
@@ -75,7 +76,8 @@ async def _stop(server: DocsServer, identity: Identity, request: Request) -> Res
 async def _follow(
     server: DocsServer, identity: Identity, request: Request, thread_id: str, keep_alive: float
 ) -> Response:
-    context = RequestContext(user_id=await identity(request))
+    user_id = await identity(request)
+    context = RequestContext(user_id=user_id, endpoint=endpoint_address(request, above=2))
     if len(thread_id) > MAX_ID:
         raise invalid(f"A thread's id has at most {MAX_ID} characters.")
     found = await server.follow(thread_id, context, grace=GRACE)

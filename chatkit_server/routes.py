@@ -20,6 +20,7 @@ from .response import Feed, TurnResponse
 from .resume import add_turn_routes, grace
 from .server import DocsServer
 from .turn import Turn
+from .uploads import add_upload_routes, endpoint_address
 
 Admit = Callable[[Request, str], Awaitable[None]]
 """Refuses a user's request by raising `RequestError`, before anything is done for it."""
@@ -54,6 +55,7 @@ def chatkit_router(
 
     if isinstance(server, DocsServer):
         add_turn_routes(router, server, identity, path=path, keep_alive=keep_alive)
+    add_upload_routes(router, f"{path}/attachments", server.attachment_store, identity)
     return router
 
 
@@ -74,7 +76,10 @@ async def _answer(
     if admit is not None and (is_streaming_req(parsed) or parsed.type == "input.transcribe"):
         await admit(request, user_id)
     context = RequestContext(
-        user_id=user_id, page=ReadingPage.read(parsed.metadata.get("page")), request=parsed
+        user_id=user_id,
+        page=ReadingPage.read(parsed.metadata.get("page")),
+        request=parsed,
+        endpoint=endpoint_address(request),
     )
     if is_streaming_req(parsed):
         context.turn = Turn(parsed.type)

@@ -20,6 +20,7 @@ from chatkit.server import (
 )
 from chatkit.store import NotFoundError
 from chatkit.types import (
+    AudioInput,
     FeedbackKind,
     NonStreamingReq,
     StreamingReq,
@@ -39,14 +40,19 @@ from chatkit.types import (
     ThreadsSyncCustomActionReq,
     ThreadStreamEvent,
     ThreadsUpdateReq,
+    TranscriptionResult,
+    UserMessageInput,
     UserMessageItem,
     is_streaming_req,
 )
 
 from .answer import Answerer, Render, Search
+from .attachments import Attachments, SignedItems
 from .checks import check_fits, load_sender
 from .context import RequestContext
+from .dictation import Transcriber
 from .errors import RequestError, not_configured
+from .file_parts import FileParts
 from .following import tell
 from .lease import HISTORY, Lease, TurnStore, TurnView
 from .offers import Offers
@@ -78,6 +84,9 @@ class DocsServer(RecordingServer):
             the agent itself can only quote, so that nothing can be said without the search.
         models: Those that readers may choose instead of the agent's, by name.
         own_answers: Whether a text of the reader's own may stand in for an option of a form.
+        attachments: Takes files that go with messages; without it the server takes none.
+        files: What the model gets of them; their names alone without it.
+        transcriber: Takes dictation; without it the server takes none.
     """
 
     def __init__(
@@ -93,8 +102,15 @@ class DocsServer(RecordingServer):
         turn_timeout: float = 300.0,
         models: Mapping[str, Model] | None = None,
         own_answers: bool = False,
+        attachments: Attachments | None = None,
+        files: FileParts | None = None,
+        transcriber: Transcriber | None = None,
     ) -> None:
         super().__init__(store)
+        self.attachments = self.attachment_store = attachments
+        if attachments is not None:
+            self.store = cast("Any", SignedItems(store, attachments))
+        self._transcriber = transcriber
         self._agent = agent
         self._turn_timeout = turn_timeout
         self._own_answers = own_answers
@@ -108,6 +124,7 @@ class DocsServer(RecordingServer):
             fallback=fallback,
             history_tokens=history_tokens,
             site_url=site_url,
+            files=files,
         )
 
     # Requests
@@ -133,6 +150,8 @@ class DocsServer(RecordingServer):
                 result = await super()._process_non_streaming(request, context)
                 if turn := self._turns.get(params.thread_id):
                     turn.hang_up("deleted")
+                if self.attachments is not None:
+                    await self.attachments.clear(context)
                 return result
             case ThreadsSyncCustomActionReq(params=params):
                 return self._serialize(await self._run_sync_action(params, context))
@@ -168,6 +187,27 @@ class DocsServer(RecordingServer):
     ) -> None:
         await self._turn_store.add_feedback(thread_id, item_ids, feedback, context=context)
 
+    async def transcribe(
+        self, audio_input: AudioInput, context: RequestContext
+    ) -> TranscriptionResult:
+        if self._transcriber is None:
+            raise not_configured("This server takes no dictation.")
+        return TranscriptionResult(text=await self._transcriber.transcribe(audio_input))
+
+    async def _build_user_message_item(
+        self,
+        input: UserMessageInput,  # noqa: A002
+        thread: ThreadMetadata,
+        context: RequestContext,
+    ) -> UserMessageItem:
+        if self.attachments is None or not input.attachments:
+            return await super()._build_user_message_item(input, thread, context)
+        # All in one round trip, and refused where they can't be sent.
+        sent = await self.attachments.for_message(input.attachments, thread.id, context)
+        words = input.model_copy(update={"attachments": []})
+        message = await super()._build_user_message_item(words, thread, context)
+        return message.model_copy(update={"attachments": sent})
+
     async def _stream(
         self, request: StreamingReq, context: RequestContext
     ) -> AsyncGenerator[bytes, None]:
@@ -185,7 +225,7 @@ class DocsServer(RecordingServer):
         try:
             async for event in events:
                 turn.mark("first_event")
-                yield self._frame(event)
+                yield self._frame(event, context)
         except asyncio.CancelledError:
             turn.outcome = "stopped"
             raise
@@ -335,7 +375,7 @@ class DocsServer(RecordingServer):
         """
         turn = self._turns.get(thread_id)
         if turn is not None and turn.user_id == context.user_id and turn.feed is not None:
-            return turn.feed.read(self._frames(self._so_far(turn, context)), grace=grace)
+            return turn.feed.read(self._frames(self._so_far(turn, context), context), grace=grace)
         return await self._turn_store.load_turn(thread_id, history=HISTORY, context=context)
 
     async def follow_stored(
@@ -346,7 +386,7 @@ class DocsServer(RecordingServer):
         None after each look, every `POLL` seconds, that has found nothing new.
         """
         async for event in tell(view, self._views(thread_id, context)):
-            yield self._frame(event) if event is not None else None
+            yield self._frame(event, context) if event is not None else None
 
     async def _views(self, thread_id: str, context: RequestContext) -> AsyncIterator[TurnView]:
         # By asking: a pooler in transaction mode passes no notifications on.
@@ -362,8 +402,10 @@ class DocsServer(RecordingServer):
             yield ThreadItemDoneEvent(item=turn.message)
         yield from turn.record.snapshot()
 
-    def _frames(self, events: Iterable[ThreadStreamEvent]) -> list[bytes]:
-        return [self._frame(event) for event in events]
+    def _frames(self, events: Iterable[ThreadStreamEvent], context: RequestContext) -> list[bytes]:
+        return [self._frame(event, context) for event in events]
 
-    def _frame(self, event: ThreadStreamEvent) -> bytes:
+    def _frame(self, event: ThreadStreamEvent, context: RequestContext) -> bytes:
+        if self.attachments is not None and isinstance(event, ThreadItemDoneEvent):
+            event = ThreadItemDoneEvent(item=self.attachments.shown(event.item, context))
         return b"data: " + self._serialize(event) + b"\n\n"

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import SettingsError
+from .filetypes import TYPES, FileType
 
 Languages = Literal[
     "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek",
@@ -151,6 +152,58 @@ class Settings(BaseSettings):
         description="Addresses or networks of proxies whose X-Forwarded-For counts, by commas.",
     )
 
+    # Files and dictation.
+    attachments: str | None = Field(
+        None, description="Where attached files lie: a folder, or s3://bucket/prefix."
+    )
+    attachment_types: Annotated[tuple[FileType, ...], NoDecode] = Field(
+        TYPES, min_length=1, description="What may be attached, separated by commas."
+    )
+    max_attachments: int = Field(4, ge=1, le=10, description="Files that one message may have.")
+    max_attachment_bytes: int = Field(
+        10_000_000, ge=1, le=100_000_000, description="Largest attached file."
+    )
+    attachment_tokens: int = Field(
+        8000, ge=0, le=1_000_000, description="Budget for the text files of a question."
+    )
+    secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Signs the addresses of files; made in the data folder when unset.",
+    )
+    public_url: str | None = Field(
+        None, description="Where browsers reach the server, if a proxy hides it."
+    )
+    aws_access_key_id: str | None = Field(
+        None, validation_alias="AWS_ACCESS_KEY_ID", description="Key for s3:// in attachments."
+    )
+    aws_secret_access_key: SecretStr | None = Field(
+        None, validation_alias="AWS_SECRET_ACCESS_KEY", description="The key's secret."
+    )
+    aws_region: str | None = Field(
+        None, validation_alias="AWS_REGION", description="The bucket's region."
+    )
+    aws_endpoint_url: str | None = Field(
+        None,
+        validation_alias="AWS_ENDPOINT_URL",
+        description="Storage that speaks S3 and is not Amazon's.",
+    )
+    transcription_model: str | None = Field(
+        None, description="Turns dictation on: a model for `/v1/audio/transcriptions`."
+    )
+    transcription_base_url: str | None = Field(
+        None, description="OpenAI-compatible server for dictation; the model's when unset."
+    )
+    transcription_api_key: SecretStr | None = Field(
+        None, description="Key for CHATKIT_TRANSCRIPTION_BASE_URL."
+    )
+    transcription_timeout: float = Field(
+        30.0, gt=0, le=600, description="Seconds that a transcription may take."
+    )
+    max_audio_bytes: int = Field(
+        5_000_000, ge=1024, le=25_000_000, description="Largest recording for dictation."
+    )
+
     # Limits.
     visitor_messages: str = Field(
         "20/minute; 200/hour", description="Questions of one visitor, or `off`."
@@ -186,7 +239,9 @@ class Settings(BaseSettings):
         "info", description="What is logged."
     )
 
-    @field_validator("allowed_origins", "models", "tools", "trusted_proxies", mode="before")
+    @field_validator(
+        "allowed_origins", "models", "tools", "trusted_proxies", "attachment_types", mode="before"
+    )
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
@@ -245,7 +300,7 @@ class Settings(BaseSettings):
             raise ValueError("it must start with redis://, rediss:// or unix://")
         return value
 
-    @field_validator("site_url")
+    @field_validator("site_url", "public_url")
     @classmethod
     def _check_site_url(cls, value: str | None) -> str | None:
         if value is not None:
@@ -261,7 +316,17 @@ class Settings(BaseSettings):
             raise ValueError("there is no such folder; build the site first")
         return value
 
-    @field_validator("openai_base_url", "qdrant_url", "jwt_jwks_url")
+    @field_validator("attachments")
+    @classmethod
+    def _check_attachments(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and not re.fullmatch(r"s3://[^/]+(/.*)?", value):
+            raise ValueError("it must be a folder, or an address like s3://bucket/prefix")
+        return value
+
+    @field_validator(
+        "openai_base_url", "qdrant_url", "jwt_jwks_url", "aws_endpoint_url",
+        "transcription_base_url",
+    )  # fmt: skip
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in ("http", "https"):
@@ -298,6 +363,19 @@ class Settings(BaseSettings):
         if self.embedding_model and not (self.openai_api_key or self.openai_base_url):
             raise ValueError(
                 "CHATKIT_EMBEDDING_MODEL needs OPENAI_API_KEY or OPENAI_BASE_URL to call"
+            )
+        if self.attachments and self.database_url and not self.secret:
+            raise ValueError(
+                "CHATKIT_SECRET is not set; with DATABASE_URL every server must sign the addresses "
+                "of files alike: set it to the same 32 or more random characters on each, "
+                "such as `openssl rand -hex 32` prints"
+            )
+        if self.transcription_model and not (
+            self.transcription_base_url or self.openai_api_key or self.openai_base_url
+        ):
+            raise ValueError(
+                "CHATKIT_TRANSCRIPTION_MODEL needs a server to call: set "
+                "CHATKIT_TRANSCRIPTION_BASE_URL, OPENAI_API_KEY or OPENAI_BASE_URL"
             )
         return self
 

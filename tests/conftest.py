@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.fixtures.s3",
     "tests.fixtures.app",
     "tests.fixtures.own_server",
+    "tests.fixtures.files",
     "tests.fixtures.browser",
     "tests.fixtures.redis",
 ]

@@ -7,11 +7,13 @@
         assert model.requests[1].tool_outputs == ["8:00 to 20:00"]
 
 The model speaks the Responses API and the Chat Completions API over HTTP, so that the real client
-code runs, and notes each request and whether its client hung up.
+code runs, and notes each request and whether its client hung up. `ScriptedTranscriber` does the
+same for dictation.
 """
 
 from .models import Answer, Break, Call, Fail, ModelRequest, Refuse, Say, ScriptedModel
 from .servers import serve_in_thread
+from .transcriber import Recording, ScriptedTranscriber
 
 __all__ = [
     "Answer",
@@ -19,8 +21,10 @@ __all__ = [
     "Call",
     "Fail",
     "ModelRequest",
+    "Recording",
     "Refuse",
     "Say",
     "ScriptedModel",
+    "ScriptedTranscriber",
     "serve_in_thread",
 ]

@@ -184,10 +184,10 @@ class ScriptedModel:
     async def _responses(self, request: Request) -> Response:
         noted, answer = await self._note("responses", request)
         if isinstance(answer, Fail):
-            return _failure(answer)
+            return failure(answer)
         if not noted.body.get("stream"):
             if isinstance(answer, Break):
-                return _failure(Fail(message="the script breaks off here"))
+                return failure(Fail(message="the script breaks off here"))
             *_, last = _responses_events(answer)
             return JSONResponse(last["response"])
         frames = (
@@ -199,7 +199,7 @@ class ScriptedModel:
     async def _chat(self, request: Request) -> Response:
         noted, answer = await self._note("chat", request)
         if isinstance(answer, Fail):
-            return _failure(answer)
+            return failure(answer)
         if not noted.body.get("stream"):
             return JSONResponse(_chat_completion(answer))
         frames = (f"data: {json.dumps(chunk)}\n\n" for chunk in _chat_chunks(answer))
@@ -239,7 +239,8 @@ class ScriptedModel:
             await asyncio.sleep(answer.pause)
 
 
-def _failure(answer: Fail) -> JSONResponse:
+def failure(answer: Fail) -> JSONResponse:
+    """The response of an OpenAI-compatible server that fails."""
     error = {"message": answer.message, "type": "scripted", "code": answer.code, "param": None}
     return JSONResponse({"error": error}, status_code=answer.status)
 

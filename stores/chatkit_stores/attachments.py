@@ -37,6 +37,7 @@ _DELETE: Final = SQL("""
 _COUNT_UNSENT: Final = SQL("""
     select count(*) from chatkit.attachments
     where user_id = %(user)s and thread_id is null and not deleted
+    and (uploaded_at is not null or created_at > now() - interval '1 hour')
 """)
 
 _BEGIN_UPLOAD: Final = SQL("""
@@ -161,6 +162,7 @@ class Attachments:
         ]
 
     async def count_unsent_attachments(self, *, context: StoreContext) -> int:
+        """How many wait to be sent, without those that never arrived."""
         [[(count,)]] = await self._database.ask(keys(context), _COUNT_UNSENT)
         return int(count)
 

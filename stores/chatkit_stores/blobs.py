@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 _KEY: Final = re.compile(r"atc_[0-9a-f]{32}")
 
 
-class BlobMissingError(StoreError):
-    """There are no bytes under this id."""
-
-
 class BlobsUnavailableError(StoreError, ConnectionError):
     """The place where attachments lie cannot be used at the moment."""
 
@@ -64,18 +60,17 @@ class FolderBlobs:
                 part.unlink(missing_ok=True)
                 raise
 
-    async def get(self, key: str) -> bytes:
+    async def get(self, key: str) -> bytes | None:
+        """The bytes; None where there are none."""
         path = self._path(key)
-        with _folder_errors():
-            try:
-                return await asyncio.to_thread(path.read_bytes)
-            except FileNotFoundError:
-                raise BlobMissingError(f"there are no bytes of {key}") from None
+        with _folder_errors(), suppress(FileNotFoundError):
+            return await asyncio.to_thread(path.read_bytes)
+        return None
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove them; what is not there is fine."""
         with _folder_errors():
-            await asyncio.to_thread(self._delete, [self._path(key) for key in keys])
+            await asyncio.to_thread(self._delete, [self._path(key) for key in _ours(keys)])
 
     def _delete(self, paths: list[Path]) -> None:
         for path in paths:
@@ -130,22 +125,21 @@ class S3Blobs:
         with _storage_errors():
             await put_async(self._store, _checked(key), content)
 
-    async def get(self, key: str) -> bytes:
+    async def get(self, key: str) -> bytes | None:
+        """The bytes; None where there are none."""
         from obstore import get_async
 
-        with _storage_errors():
-            try:
-                found = await get_async(self._store, _checked(key))
-                return bytes(await found.bytes_async())
-            except FileNotFoundError:
-                raise BlobMissingError(f"there are no bytes of {key}") from None
+        with _storage_errors(), suppress(FileNotFoundError):
+            found = await get_async(self._store, _checked(key))
+            return bytes(await found.bytes_async())
+        return None
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove them; what is not there is fine."""
         from obstore import delete_async
 
         with _storage_errors(), suppress(FileNotFoundError):
-            await delete_async(self._store, [_checked(key) for key in keys])
+            await delete_async(self._store, _ours(keys))
 
 
 def _part(path: Path) -> Path:
@@ -156,6 +150,10 @@ def _checked(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise ValueError(f"{key!r} is not an id of an attachment")
     return key
+
+
+def _ours(keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if _KEY.fullmatch(key)]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ const sidebars: SidebarsConfig = {
       type: "category",
       label: "Run",
       collapsed: false,
-      items: ["identity-and-security", "limits", "tools", "operations"],
+      items: ["identity-and-security", "attachments", "limits", "tools", "operations"],
     },
     {
       type: "category",
