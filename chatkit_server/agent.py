@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +19,36 @@ from agents import (
 )
 from agents.models import get_default_model
 from agents.models.interface import Model
-from openai import AsyncOpenAI, Timeout
+from openai import Timeout
 
+from .deltas import StreamingClient
 from .errors import SettingsError
 from .instructions import instructions
 from .settings import Settings
 
 
-def make_models(settings: Settings) -> tuple[dict[str, Model], ModelSettings]:
-    """The configured models by name, the default one first, and what is said with each call."""
+@asynccontextmanager
+async def open_models(settings: Settings) -> AsyncIterator[tuple[dict[str, Model], ModelSettings]]:
+    """The configured models by name, the default one first, and what is said with each call.
+
+    Their connections are closed when the block ends.
+    """
     key = settings.openai_api_key
-    client = AsyncOpenAI(
+    async with StreamingClient(
         # Servers of one's own mostly want none, the client always wants one.
         api_key=key.get_secret_value() if key else "none",
         base_url=settings.openai_base_url,
         timeout=Timeout(settings.model_timeout, connect=5.0),
         max_retries=1,
-    )
-    # The client imports what it needs when it is first asked for it, a fifth of a second.
-    _ = client.chat.completions if settings.chat_completions else client.responses
-    make: type[OpenAIChatCompletionsModel] | type[OpenAIResponsesModel] = OpenAIResponsesModel
-    model_settings = ModelSettings(store=False)
-    if settings.chat_completions:
-        make, model_settings = OpenAIChatCompletionsModel, ModelSettings(include_usage=True)
-    names = (settings.model or get_default_model(), *settings.models)
-    return {name: make(name, client) for name in names}, model_settings
+    ) as client:
+        # The client imports what it needs when it is first asked for it, a fifth of a second.
+        _ = client.chat.completions if settings.chat_completions else client.responses
+        make: type[OpenAIChatCompletionsModel] | type[OpenAIResponsesModel] = OpenAIResponsesModel
+        model_settings = ModelSettings(store=False)
+        if settings.chat_completions:
+            make, model_settings = OpenAIChatCompletionsModel, ModelSettings(include_usage=True)
+        names = (settings.model or get_default_model(), *settings.models)
+        yield {name: make(name, client) for name in names}, model_settings
 
 
 def make_agent(

@@ -201,18 +201,22 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         open_passages(settings) as passages,
         open_database(settings) as (dsn, migration_dsn),
         _open_store(dsn) as store,
+        contextlib.AsyncExitStack() as stack,
     ):
         await importing
         from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
 
-        from .agent import make_agent, make_models, make_quoter
+        from .agent import make_agent, make_quoter, open_models
         from .dictation import make_transcriber
         from .file_parts import FileParts
         from .quoting import QuotingModel
         from .server import DocsServer
 
         quoting = QuotingModel(parse_passages)
-        models, model_settings = make_models(settings) if settings.model_on else ({}, None)
+        models: dict[str, Model] = {}
+        model_settings = None
+        if settings.model_on:
+            models, model_settings = await stack.enter_async_context(open_models(settings))
         model = next(iter(models.values()), quoting)
         limit = settings.search_limit
         search = GuardedSearch(passages)

@@ -98,7 +98,7 @@ async def test_100_clients_that_leave_at_random_moments_lose_nothing(
     ):
         async with httpx.AsyncClient(timeout=30) as http:
             left = await asyncio.gather(
-                *(leave(http, url, number, rng.randrange(1, 30)) for number in range(100))
+                *(leave(http, url, number, rng.randrange(1, 350)) for number in range(100))
             )
         # A turn of one's own says that the one before is stored.
         kept = [check(Client(url, secret), thread_id) for secret, thread_id, _ in left]
@@ -114,9 +114,9 @@ async def test_100_clients_that_leave_at_random_moments_lose_nothing(
 
 
 async def leave(
-    http: httpx.AsyncClient, url: str, number: int, deltas: int
+    http: httpx.AsyncClient, url: str, number: int, characters: int
 ) -> tuple[str, str, str]:
-    """Ask, read some deltas, hang up; the secret, the thread and the text that was seen."""
+    """Ask, read some of the text, hang up; the secret, the thread and the text that was seen."""
     import json
 
     secret = f"visitor-{number:03}-" + "x" * 32
@@ -135,8 +135,7 @@ async def leave(
                 thread_id = event["thread"]["id"]
             if delta := event.get("update", {}).get("delta"):
                 seen += delta
-                deltas -= 1
-            if deltas <= 0:
+            if len(seen) >= characters:
                 break
     return secret, thread_id, seen
 
