@@ -38,6 +38,7 @@ from .offers import Offers
 from .record import text_of
 from .running import TurnMemory, Watch, says_something
 from .sources import Hit
+from .thoughts import in_steps
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
@@ -204,7 +205,7 @@ class Answerer:
             site_url=self._site_url,
         )
         try:
-            async for event in citer.rewrite(stream_agent_response(context, result)):
+            async for event in citer.rewrite(in_steps(stream_agent_response(context, result))):
                 yield event
         finally:
             turn.count("citations", citer.citations)

@@ -103,7 +103,8 @@ class Record:
             self._removed.add(item_id)
 
     def add(self, item: ThreadItem) -> None:
-        """Add an item that the reader is not told of."""
+        """Add an item that the reader is not told of, or store a pending one as it is."""
+        self.pending.pop(item.id, None)
         self.unsaved[item.id] = item
         self._order.setdefault(item.id)
         self._changed[item.id] = None
@@ -135,7 +136,6 @@ class Record:
             if _is_worth_keeping(item):
                 self.add(item)
                 partial.append(item)
-                del self.pending[item_id]
             else:
                 self._remove(item_id)
         return partial

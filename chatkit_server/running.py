@@ -19,6 +19,7 @@ from chatkit.types import (
 from .context import RequestContext
 from .lease import HISTORY
 from .record import text_of
+from .thoughts import is_empty_thinking
 from .turn import Turn
 
 
@@ -48,7 +49,8 @@ class TurnMemory:
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
     ) -> None:
-        self._turn.record.add(item)
+        if not is_empty_thinking(item):
+            self._turn.record.add(item)
 
 
 class Watch(RunHooks[Any]):
