@@ -15,16 +15,19 @@ from chatkit.agents import AgentContext, stream_agent_response
 from chatkit.errors import CustomStreamError
 from chatkit.store import Store
 from chatkit.types import (
+    AssistantMessageContentPartTextDelta,
     AssistantMessageItem,
     InferenceOptions,
     NoticeEvent,
     ThreadItemRemovedEvent,
+    ThreadItemUpdatedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
     UserMessageItem,
     UserMessageTextContent,
 )
 
+from .allowance import Allowance
 from .breaker import Breaker
 from .citations import Citer
 from .context import RequestContext
@@ -34,7 +37,9 @@ from .followup import complete
 from .history import model_input, recent_attachments
 from .instructions import page_note
 from .lease import HISTORY
+from .meter import Meter
 from .offers import Offers
+from .quoting import QuotingModel
 from .record import text_of
 from .running import TurnMemory, Watch, says_something
 from .sources import Hit
@@ -59,6 +64,7 @@ class Answerer:
         *,
         offers: Offers,
         fallback: Agent[Any] | None,
+        allowance: Allowance,
         history_tokens: int,
         site_url: str | None,
         files: FileParts | None = None,
@@ -68,6 +74,7 @@ class Answerer:
         self._render = render
         self._offers = offers
         self._fallback = fallback
+        self._allowance = allowance
         self._history_tokens = history_tokens
         self._site_url = site_url
         # One for each model that can be chosen; None is the agent's own.
@@ -112,7 +119,7 @@ class Answerer:
                 hits = await self._first_search(query, text_of(asked), turn)
             except ConnectionError as error:
                 logger.warning("search failed, answering without it: %s", error)
-                if self._fallback is None:
+                if self._fallback is None or turn.quotes is not None:
                     raise CustomStreamError(
                         "The docs can't be searched right now. Try again soon.", allow_retry=True
                     ) from error
@@ -137,6 +144,11 @@ class Answerer:
             request_context=context,
         )
         turn.check()
+        if turn.quotes is not None and self._fallback is not None:
+            yield NoticeEvent(level="info", message=turn.quotes)
+            async for event in self._run(self._fallback, agent_context, agent_input, turn):
+                yield event
+            return
         turn.mark("model")
         said_something = False
         options = asked.inference_options if asked is not None else InferenceOptions()
@@ -188,12 +200,13 @@ class Answerer:
         model: Model | None = None,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """One run of an agent as events for the reader, cited and with ids of ours."""
+        meter = Meter()
         turn.result = result = Runner.run_streamed(
             agent,
             agent_input,
             context=context,
             max_turns=_MAX_STEPS,
-            hooks=Watch(turn),
+            hooks=Watch(turn, meter),
             # Without the group, the Agents SDK sends a random cache key for every run.
             run_config=RunConfig(model=model, tracing_disabled=True, group_id=context.thread.id),
         )
@@ -206,11 +219,19 @@ class Answerer:
         )
         try:
             async for event in citer.rewrite(in_steps(stream_agent_response(context, result))):
+                if isinstance(event, ThreadItemUpdatedEvent) and (
+                    isinstance(event.update, AssistantMessageContentPartTextDelta)
+                ):
+                    meter.write(event.update.delta)
                 yield event
         finally:
             turn.count("citations", citer.citations)
-            turn.count("input_tokens", result.context_wrapper.usage.input_tokens)
-            turn.count("output_tokens", result.context_wrapper.usage.output_tokens)
+            # Quotes cost nothing.
+            if not isinstance(model or agent.model, QuotingModel):
+                meter.cut(stopped=turn.hung_up or turn.timed_out)
+                self._allowance.spend(context.request_context.user_id, meter.total)
+                turn.count("input_tokens", meter.input_tokens)
+                turn.count("output_tokens", meter.output_tokens)
         turn.check()
         if turn.timed_out:
             raise CustomStreamError("The answer took too long and was cut off.", allow_retry=True)

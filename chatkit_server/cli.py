@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -251,3 +251,31 @@ def migrate() -> None:
         click.echo(f"applied {name}")
     if not applied:
         click.echo("The database is up to date.")
+
+
+@main.command()
+@click.argument("mode", type=click.Choice(["on", "quotes", "off"]), required=False)
+@click.option("--message", help="What readers are told while it is not on.")
+def answering(mode: Literal["on", "quotes", "off"] | None, message: str | None) -> None:
+    """Switch answering on or off for every server of the database, or show how it stands.
+
+    \b
+    on      the model answers
+    quotes  answers quote the docs, and the model is not called
+    off     new questions are refused, and running answers stop within two seconds
+
+    Earlier chats can be read all the while.
+    """
+    settings = _settings()
+    if message is not None and mode in (None, "on"):
+        raise _Failure("--message is for `quotes` and `off`: readers see it while they last")
+
+    async def work() -> Any:
+        from .parts import switch_answering
+
+        return await switch_answering(settings, mode, message)
+
+    now = _run(work)
+    click.echo(f"Answering is {now.mode}{f': {now.message}' if now.message else '.'}")
+    if now.tokens:
+        click.echo(f"Tokens used today, where a budget counts them: {now.tokens:,}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -37,6 +37,19 @@ _REFUSALS = {
 State = Literal["running", "completed", "stopped", "interrupted", "failed"]
 
 
+class Answering(Protocol):
+    """The switch of the whole site, and what was used up today."""
+
+    @property
+    def mode(self) -> Literal["on", "quotes", "off"]: ...
+    @property
+    def message(self) -> str | None: ...
+    @property
+    def user_tokens(self) -> int: ...
+    @property
+    def tokens(self) -> int: ...
+
+
 class TurnStart(Protocol):
     """What the first round trip of a turn brings."""
 
@@ -45,7 +58,10 @@ class TurnStart(Protocol):
     @property
     def items(self) -> list[ThreadItem]: ...
     @property
-    def refusal(self) -> Literal["busy", "locked", "closed", "not_a_message"] | None: ...
+    def refusal(self) -> Literal["busy", "locked", "closed", "not_a_message", "off"] | None: ...
+    @property
+    def answering(self) -> Answering | None:
+        """None where the store could not be asked."""
 
 
 class TurnView(Protocol):
@@ -103,6 +119,8 @@ class TurnStore(Protocol):
         context: Any,
     ) -> ThreadMetadata | None: ...
 
+    async def add_usage(self, tokens: Mapping[str, int]) -> None: ...
+
     async def stop_turn(self, thread_id: str, *, context: Any) -> str | None: ...
 
     async def load_turn(self, thread_id: str, *, history: int, context: Any) -> TurnView: ...
@@ -117,7 +135,7 @@ class TurnStore(Protocol):
 
 
 class Lease:
-    """Gives what the first round trip brought, or raises RequestError with 409.
+    """Gives what the first round trip brought, or raises RequestError with 409 or 503.
 
     While it is held, checkpoints store what there is of the answer, beside the turn and not in
     its way.
@@ -131,7 +149,9 @@ class Lease:
         thread: ThreadMetadata | str,
         message: UserMessageItem | None,
         context: RequestContext,
+        judge: Callable[[TurnStart, str], str | None],
     ) -> None:
+        self._judge = judge
         self._store = store
         self._turns = turns
         self._turn = turn
@@ -160,6 +180,7 @@ class Lease:
             lease=LEASE,
             context=self._context,
         )
+        turn.quotes = self._judge(start, self._context.user_id)
         if start.refusal == "not_a_message":
             raise invalid("Only a message of the user can be retried.")
         if start.refusal == "busy" and turn.retry is not None:

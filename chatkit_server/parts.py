@@ -24,7 +24,8 @@ from .signing import Signer, read_secret
 if TYPE_CHECKING:
     from agents.models.interface import Model
 
-    from chatkit_stores import PostgresStore
+    from chatkit_stores import Answering, PostgresStore
+    from chatkit_stores.answering import Mode
     from chatkit_tools import Hit, Passages
 
     from .attachments import Attachments
@@ -207,6 +208,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
 
         from .agent import make_agent, make_quoter, open_models
+        from .allowance import Allowance
         from .dictation import make_transcriber
         from .file_parts import FileParts
         from .quoting import QuotingModel
@@ -237,6 +239,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             if attachments is not None
             else None,
             transcriber=make_transcriber(settings),
+            allowance=Allowance(
+                store.add_usage,
+                per_user=settings.daily_tokens_per_visitor,
+                in_all=settings.daily_tokens,
+            ),
         )
         parts = Parts(settings, server, store, passages, search, migrated=settings.migrate == "off")
         waiting = None
@@ -250,6 +257,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             await _rehearse(parts, quoting)
             yield parts
         finally:
+            await server.allowance.close()
             if waiting is not None:
                 waiting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -295,3 +303,12 @@ async def migrate_database(settings: Settings) -> list[str]:
     settings.make_data_dir()
     async with open_database(settings) as (_, dsn):
         return await migrate(dsn)
+
+
+async def switch_answering(settings: Settings, mode: Mode | None, message: str | None) -> Answering:
+    """How answering is switched in the database, after a change where there is a mode."""
+    settings.make_data_dir()
+    async with open_database(settings) as (dsn, _), _open_store(dsn) as store:
+        if mode is not None:
+            await store.set_answering(mode, message)
+        return await store.load_answering()

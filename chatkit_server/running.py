@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agents import Agent, RunContextWrapper, RunHooks, Tool
+from agents import Agent, ModelResponse, RunContextWrapper, RunHooks, Tool, TResponseInputItem
 from chatkit.store import Store
 from chatkit.types import (
     AssistantMessageItem,
@@ -18,6 +18,7 @@ from chatkit.types import (
 
 from .context import RequestContext
 from .lease import HISTORY
+from .meter import Meter
 from .record import text_of
 from .thoughts import is_empty_thinking
 from .turn import Turn
@@ -56,11 +57,24 @@ class TurnMemory:
 class Watch(RunHooks[Any]):
     """Counts model calls and tells the reader which tool is at work."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, meter: Meter) -> None:
         self._turn = turn
+        self._meter = meter
 
-    async def on_llm_start(self, *args: Any, **kwargs: Any) -> None:
+    async def on_llm_start(
+        self,
+        context: RunContextWrapper[Any],
+        agent: Agent[Any],
+        system_prompt: str | None,
+        input_items: list[TResponseInputItem],
+    ) -> None:
         self._turn.count("model_calls")
+        self._meter.begin(system_prompt, input_items)
+
+    async def on_llm_end(
+        self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse
+    ) -> None:
+        self._meter.end(response)
 
     async def on_tool_start(
         self, context: RunContextWrapper[Any], agent: Agent[Any], tool: Tool

@@ -46,6 +46,7 @@ from chatkit.types import (
     is_streaming_req,
 )
 
+from .allowance import Allowance
 from .answer import Answerer, Render, Search
 from .attachments import Attachments, SignedItems
 from .checks import check_fits, load_sender
@@ -105,8 +106,10 @@ class DocsServer(RecordingServer):
         attachments: Attachments | None = None,
         files: FileParts | None = None,
         transcriber: Transcriber | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         super().__init__(store)
+        self.allowance = allowance or Allowance(store.add_usage)
         self.attachments = self.attachment_store = attachments
         if attachments is not None:
             self.store = cast("Any", SignedItems(store, attachments))
@@ -122,6 +125,7 @@ class DocsServer(RecordingServer):
             render,
             offers=self._offers,
             fallback=fallback,
+            allowance=self.allowance,
             history_tokens=history_tokens,
             site_url=site_url,
             files=files,
@@ -317,7 +321,9 @@ class DocsServer(RecordingServer):
         message: UserMessageItem | None,
         context: RequestContext,
     ) -> Lease:
-        return Lease(self._turn_store, self._turns, turn, thread, message, context)
+        return Lease(
+            self._turn_store, self._turns, turn, thread, message, context, self.allowance.judge
+        )
 
     async def respond(
         self,

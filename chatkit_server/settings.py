@@ -217,6 +217,12 @@ class Settings(BaseSettings):
     address_requests: str = Field(
         "1200/minute", description="Requests of any kind from one address, or `off`."
     )
+    daily_tokens_per_visitor: int | None = Field(
+        None, ge=1, description="Tokens of the model that one visitor may use in a day."
+    )
+    daily_tokens: int | None = Field(
+        None, ge=1, description="Tokens of the model that all visitors may use in a day."
+    )
     max_body_bytes: int = Field(
         262_144, ge=1024, le=100_000_000, description="Largest request body."
     )

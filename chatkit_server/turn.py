@@ -50,6 +50,8 @@ class Turn:
         """The message that this turn answers anew."""
         self.reason: Reason | None = None
         self.timed_out = False
+        self.quotes: str | None = None
+        """Set where this turn only quotes the docs: what the reader is told."""
         self.record = Record()
         self.partial: list[ThreadItem] = []
         """What is there of answers that were stopped."""

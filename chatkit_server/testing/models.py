@@ -33,6 +33,8 @@ class Say:
     """After so many pieces, wait for `ScriptedModel.release`."""
     cut_off: Literal["length", "content_filter"] | None = None
     """Why the provider ends the message before the model did."""
+    usage: bool = True
+    """Whether the answer says how many tokens it took, 100 and 20; not every server does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,10 @@ def _id(prefix: str) -> str:
     return f"{prefix}_{uuid.uuid4().hex}"
 
 
+def _tells_usage(answer: Say | Call | Break | Refuse) -> bool:
+    return not isinstance(answer, Say) or answer.usage
+
+
 def _responses_events(answer: Say | Call | Break | Refuse) -> Iterator[dict[str, Any]]:
     number = itertools.count()
     response: dict[str, Any] = {
@@ -340,7 +346,8 @@ def _responses_events(answer: Say | Call | Break | Refuse) -> Iterator[dict[str,
         yield event("response.output_text.done", text=answer.text, logprobs=[], **place)
         yield event("response.content_part.done", part=item["content"][0], **place)
     yield event("response.output_item.done", output_index=0, item=item)
-    done = {**response, "status": "completed", "output": [item], "usage": _USAGE}
+    usage = _USAGE if _tells_usage(answer) else None
+    done = {**response, "status": "completed", "output": [item], "usage": usage}
     if isinstance(answer, Say) and answer.cut_off:
         reason = "max_output_tokens" if answer.cut_off == "length" else answer.cut_off
         done |= {"status": "incomplete", "incomplete_details": {"reason": reason}}
@@ -373,7 +380,8 @@ def _chat_chunks(answer: Say | Call | Break | Refuse) -> Iterator[dict[str, Any]
         if isinstance(answer, Break):
             return
         yield chunk({}, answer.cut_off or "stop")
-    yield {**base, "choices": [], "usage": _CHAT_USAGE}
+    if _tells_usage(answer):
+        yield {**base, "choices": [], "usage": _CHAT_USAGE}
 
 
 def _chat_completion(answer: Say | Call | Break | Refuse) -> dict[str, Any]:
@@ -393,5 +401,5 @@ def _chat_completion(answer: Say | Call | Break | Refuse) -> dict[str, Any]:
         "created": 0,
         "model": "scripted",
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-        "usage": _CHAT_USAGE,
+        "usage": _CHAT_USAGE if _tells_usage(answer) else None,
     }

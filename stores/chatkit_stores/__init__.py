@@ -14,6 +14,7 @@ A transaction-mode pooler may stand in between. `embedded_postgres` in
 `chatkit_stores.embedded` gives a DSN where there is no server.
 """
 
+from chatkit_stores.answering import Answering
 from chatkit_stores.errors import (
     IdTakenError,
     StoreError,
@@ -27,6 +28,7 @@ from chatkit_stores.store import PostgresStore
 from chatkit_stores.turns import TurnStart, TurnState, TurnView
 
 __all__ = [
+    "Answering",
     "IdTakenError",
     "PostgresStore",
     "StoreContext",

@@ -198,14 +198,16 @@ ADD_FEEDBACK: Final = SQL("""
 # Turns: separate statements and not one `with`. A statement that waited for the previous turn's
 # row would read the items as they were before it waited, without the last answer.
 
+_IS_ANSWERED: Final = SQL("not exists (select from chatkit.answering where mode = 'off')")
+
 # Not now(), which stands still from the first statement on, however long that waits.
 _IS_FREE: Final = SQL("""
     threads.status = 'active' and (
         threads.lease_until is null
         or threads.lease_until < clock_timestamp()
         or threads.turn_id = %(turn)s
-    )
-""")
+    ) and {is_answered}
+""").format(is_answered=_IS_ANSWERED)
 _LEASE_END: Final = SQL("clock_timestamp() + make_interval(secs => %(lease)s)")
 
 # The server of the last turn died: its answer is over. The next turn is told so, once.
@@ -226,15 +228,16 @@ CREATE_LEASED: Final = SQL("""
     insert into chatkit.threads (
         id, user_id, created_at, title, status, status_reason, allowed_image_domains, metadata,
         turn_id, turn_state, lease_until
-    ) values (
-        %(thread)s, %(user)s, %(created_at)s, %(title)s, %(status)s, %(status_reason)s,
-        %(allowed_image_domains)s, %(metadata)s, %(turn)s, 'running', {lease_end}
     )
+    select %(thread)s::text, %(user)s::text, %(created_at)s::timestamptz, %(title)s::json,
+        %(status)s::text, %(status_reason)s::json, %(allowed_image_domains)s::json,
+        %(metadata)s::json, %(turn)s::text, 'running', {lease_end}
+    where {is_answered}
     on conflict (id) do update set
         turn_id = excluded.turn_id, turn_state = 'running', lease_until = excluded.lease_until
     where threads.user_id = excluded.user_id and not threads.deleted and {is_free}
     returning id
-""").format(lease_end=_LEASE_END, is_free=_IS_FREE)
+""").format(lease_end=_LEASE_END, is_free=_IS_FREE, is_answered=_IS_ANSWERED)
 
 LEASE: Final = SQL("""
     update chatkit.threads
@@ -278,8 +281,8 @@ _RUNS: Final = SQL("turn_id = %(turn)s and lease_until is not null")
 RENEW: Final = SQL("""
     update chatkit.threads set lease_until = {lease_end}
     where id = %(thread)s and user_id = %(user)s and not deleted and {runs}
-    returning stop_turn is not distinct from turn_id
-""").format(lease_end=_LEASE_END, runs=_RUNS)
+    returning stop_turn is not distinct from turn_id or not {is_answered}
+""").format(lease_end=_LEASE_END, runs=_RUNS, is_answered=_IS_ANSWERED)
 
 PUT_CHECKPOINT: Final = _PUT_ITEM.format(condition=_RUNS)
 

@@ -9,6 +9,7 @@ from chatkit.types import FeedbackKind, Page, ThreadItem, ThreadMetadata
 from psycopg.sql import Composed
 
 from chatkit_stores import attachments, statements
+from chatkit_stores.answering import Switches
 from chatkit_stores.attachments import Attachments
 from chatkit_stores.database import Database, Row
 from chatkit_stores.errors import TurnLostError
@@ -25,7 +26,7 @@ from chatkit_stores.rows import (
 from chatkit_stores.turns import Turns
 
 
-class PostgresStore(Turns, Attachments, Store[StoreContext]):
+class PostgresStore(Turns, Attachments, Switches, Store[StoreContext]):
     """A ChatKit store in PostgreSQL; `migrate` makes its tables.
 
     What the context's user does not own is not found. A deleted thread or item stays deleted:

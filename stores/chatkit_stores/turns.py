@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from chatkit.store import NotFoundError
 from chatkit.types import ThreadItem, ThreadMetadata, UserMessageItem
 
 from chatkit_stores import statements
+from chatkit_stores.answering import ANSWERING, Answering, read_answering
 from chatkit_stores.attachments import SEND
 from chatkit_stores.database import Database, Statement
 from chatkit_stores.rows import (
@@ -29,8 +31,9 @@ class TurnStart:
     thread: ThreadMetadata
     items: list[ThreadItem]
     """The newest ones, oldest first, with the user's message; of a retry, up to its message."""
-    refusal: Literal["busy", "locked", "closed", "not_a_message"] | None
+    refusal: Literal["busy", "locked", "closed", "not_a_message", "off"] | None
     """Why the thread was not taken; nothing was written then."""
+    answering: Answering
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,15 @@ class Turns:
             (statements.HISTORY_UNTIL_RETRIED if retry else statements.HISTORY, values),
             (statements.RETRIED, values),
             (statements.LOAD_THREAD, values),
+            (ANSWERING, values),
         )
-        taken, *stored, items, retried, threads = flight.rows[before:]
+        taken, *stored, items, retried, threads, switch = flight.rows[before:]
+        answering = read_answering(switch)
+        if answering.mode == "off" and not taken:
+            # Before whose thread it is: nobody is told anything but this.
+            now = datetime.now(UTC)
+            blank = ThreadMetadata(id=thread_id, created_at=now)
+            return TurnStart(blank, [], "off", answering)
         if not threads:
             raise NotFoundError(f"thread {thread_id} not found")
         if taken and message is not None and not stored[0]:
@@ -121,7 +131,8 @@ class Turns:
             refusal = "busy" if found.status.type == "active" else found.status.type
             if retry is not None and retried != [("user_message",)]:
                 refusal = "not_a_message"
-        return TurnStart(found, [read_item(data) for (data,) in reversed(items)], refusal)
+        before_turn = [read_item(data) for (data,) in reversed(items)]
+        return TurnStart(found, before_turn, refusal, answering)
 
     async def checkpoint_turn(
         self,
@@ -136,8 +147,9 @@ class Turns:
         """Store what there is of the answer and hold the thread longer, in one round trip.
 
         Returns:
-            "stopping" when the turn was asked to stop; None, and nothing written, when the thread
-            is gone, or the turn has finished or lost the thread to a later one.
+            "stopping" when the turn was asked to stop, or all of them were; None, and nothing
+            written, when the thread is gone, or the turn has finished or lost the thread to a
+            later one.
         """
         values = keys(context, thread=thread_id, turn=turn_id) | {"lease": lease}
         flight = await self._database.fly(

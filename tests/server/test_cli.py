@@ -121,7 +121,7 @@ def test_a_tool_that_is_missing_stops_the_start_with_a_sentence(place: Path) -> 
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "index", "search", "ask", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "index", "search", "ask", "migrate", "answering"])
 def test_help_says_what_a_command_does(place: Path, command: str) -> None:
     shown = run(place, command, "--help")
 
