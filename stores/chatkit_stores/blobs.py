@@ -173,6 +173,6 @@ def _storage_errors() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
-        # Its first line: the others quote the request.
-        found = str(error).partition("\n")[0]
+        # Its first line, since the others quote the request; and no password of an address.
+        found = re.sub(r"//[^/@\s]*@", "//", str(error).partition("\n")[0])
         raise BlobsUnavailableError(f"the storage of attachments failed: {found}") from error

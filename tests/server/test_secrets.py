@@ -23,6 +23,7 @@ import pytest
 from chatkit_server.settings import Settings, variable
 from chatkit_server.testing import Break, Call, Fail, ModelRequest, Say, ScriptedModel
 from tests.fixtures.app import Client, message
+from tests.fixtures.files import upload_directly
 from tests.fixtures.redis import RedisServer
 from tests.server.test_cli import free_port
 
@@ -32,6 +33,9 @@ KEYS = {
     "QDRANT_API_KEY": f"qdrant-{MARK}-key",
     "OPENAI_API_KEY": f"sk-{MARK}-openai",
     "CHATKIT_JWT_SECRET": f"{MARK}-jwt-secret-of-more-than-thirty-two",
+    "CHATKIT_SECRET": f"{MARK}-signing-secret-of-more-than-thirty-two",
+    "AWS_SECRET_ACCESS_KEY": f"aws-{MARK}-key",
+    "CHATKIT_TRANSCRIPTION_API_KEY": f"sk-{MARK}-dictation",
 }
 ADDRESSES = {"DATABASE_URL", "DATABASE_URL_UNPOOLED", "REDIS_URL"}
 ISSUER = "https://id.acme.example"
@@ -127,7 +131,16 @@ def drive(url: str, issued: list[str]) -> list[httpx.Response]:
         httpx.get(f"{url}/readyz"),
         httpx.get(f"{url}/chatkit/attachments/x?signature={MARK}"),
         httpx.get(f"{url}/healthz?token={MARK}"),
+        visitor.post("input.transcribe", audio_base64="aGk=", mime_type="audio/webm"),
+        httpx.put(f"{url}/chatkit/attachments/x?token={MARK}", content=TYPED),
+        upload_directly(visitor, TYPED.encode(), TYPED),
+        upload_directly(visitor, b"\0", TYPED),
     ]
+    announced = visitor.post("attachments.create", name=TYPED, size=1, mime_type=TYPED)
+    if announced.status_code == 200:
+        where = announced.json()["upload_descriptor"]["url"]
+        issued.append(where.partition("?token=")[2])
+        answers += [httpx.put(where, content=TYPED), httpx.get(where)]
     return answers
 
 
@@ -184,6 +197,11 @@ def test_nothing_leaks_while_everything_works(
     with ScriptedModel(answer) as model:
         variables = {
             **KEYS,
+            "CHATKIT_ATTACHMENTS": "s3://bucket/chat",
+            "AWS_ENDPOINT_URL": f"http://user:{MARK}@127.0.0.1:{free_port()}",
+            "AWS_ACCESS_KEY_ID": "key",
+            "CHATKIT_TRANSCRIPTION_MODEL": "scripted",
+            "CHATKIT_TRANSCRIPTION_BASE_URL": with_password(model.base_url),
             "DATABASE_URL": with_password(database_url),
             "DATABASE_URL_UNPOOLED": with_password(database_url),
             "REDIS_URL": redis_server.url,
@@ -210,6 +228,9 @@ def test_nothing_leaks_while_everything_is_down(folder: Path, docs_data: Path) -
     nowhere = f"//user:{MARK}@127.0.0.1:{free_port()}"
     variables = {
         **KEYS,
+        "CHATKIT_ATTACHMENTS": str(folder / "files"),
+        "CHATKIT_TRANSCRIPTION_MODEL": "scripted",
+        "CHATKIT_TRANSCRIPTION_BASE_URL": f"http:{nowhere}/v1",
         "DATABASE_URL": f"postgresql:{nowhere}/x",
         "DATABASE_URL_UNPOOLED": f"postgresql:{nowhere}/x?application_name=y",
         "REDIS_URL": f"redis:{nowhere}/0",
