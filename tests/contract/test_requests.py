@@ -63,9 +63,18 @@ TRANSCRIPTS: dict[str, tuple[str, str]] = {
         "test_feedback.py::test_items_feedback_is_kept_with_who_what_and_when",
         "test_feedback.py::test_feedback_on_what_is_not_there_is_refused_as_a_whole",
     ),
-    "attachments.create": ("test_transcripts.py::test_what_is_not_configured_says_so",) * 2,
-    "attachments.delete": ("test_transcripts.py::test_what_is_not_configured_says_so",) * 2,
-    "input.transcribe": ("test_transcripts.py::test_what_is_not_configured_says_so",) * 2,
+    "attachments.create": (
+        "test_attachments.py::test_an_announced_file_is_uploaded_sent_and_shown",
+        "test_attachments.py::test_what_cannot_be_right_is_refused_when_announced",
+    ),
+    "attachments.delete": (
+        "test_attachments.py::test_a_removed_file_is_gone",
+        "test_attachments.py::test_what_is_somebody_elses_is_not_there",
+    ),
+    "input.transcribe": (
+        "test_dictation.py::test_a_recording_becomes_text",
+        "test_dictation.py::test_bad_recordings_are_refused_before_anybody_is_asked",
+    ),
 }
 
 

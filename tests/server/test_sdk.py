@@ -153,6 +153,11 @@ async def think() -> str:
         Path("cancelled").touch()
 
 
+async def fail() -> str:
+    """Look out of the window."""
+    raise RuntimeError("there is none")
+
+
 @function_tool
 async def where(context: RunContextWrapper[AgentContext[Any]]) -> str:
     """Ask the page how far the reader has scrolled."""
@@ -229,6 +234,41 @@ def test_a_workflow_that_a_client_tool_interrupts_goes_on_as_one_item(
     workflow = items[1]["workflow"]
     assert [task["title"] for task in workflow["tasks"]] == ["Asking the page"]
     assert workflow["summary"]["duration"] >= 0
+
+
+def test_a_tool_that_fails_does_not_end_the_answer(
+    start_server: StartServer, tools_module: str
+) -> None:
+    with (
+        ScriptedModel(Call("fail"), Say("Without it, then.")) as model,
+        start_server(
+            openai_base_url=model.base_url, model="m", tools=f"{tools_module}:fail"
+        ) as url,
+    ):
+        reply = Client(url).ask("What is the weather?")
+
+    assert reply.error is None
+    assert reply.text == "Without it, then."
+    [output] = model.requests[1].tool_outputs
+    assert "error" in output
+
+
+def test_a_model_that_only_calls_tools_is_stopped_with_a_sentence(
+    start_server: StartServer,
+) -> None:
+    with (
+        ScriptedModel(Call("search_docs", {"query": "neon"})) as model,
+        start_server(openai_base_url=model.base_url, model="m") as url,
+    ):
+        client = Client(url)
+        reply = client.ask("How do I connect to Neon?")
+        items = client.items(reply.thread_id)
+
+    assert reply.error is not None
+    assert "too many steps" in reply.error["message"]
+    assert reply.error["allow_retry"] is False
+    assert len(model.requests) < 20
+    assert [item["type"] for item in items] == ["user_message"]
 
 
 Event = dict[str, Any]

@@ -20,7 +20,7 @@ const sidebars: SidebarsConfig = {
       type: "category",
       label: "Understand",
       collapsed: false,
-      items: ["how-a-turn-works", "endpoints"],
+      items: ["how-a-turn-works", "endpoints", "sdk-traps"],
     },
   ],
 };
