@@ -329,6 +329,14 @@ class Settings(BaseSettings):
             raise ValueError("it must be a folder, or an address like s3://bucket/prefix")
         return value
 
+    @field_validator("openai_base_url", "transcription_base_url")
+    @classmethod
+    def _check_no_password(cls, value: str | None) -> str | None:
+        # The client refuses it beside a key with each call, and there is always a key.
+        if value is not None and "@" in urlsplit(value).netloc:
+            raise ValueError("a user and a password in it are not sent; set the key instead")
+        return value
+
     @field_validator(
         "openai_base_url", "qdrant_url", "jwt_jwks_url", "aws_endpoint_url",
         "transcription_base_url",

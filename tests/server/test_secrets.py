@@ -58,11 +58,11 @@ def test_every_secret_setting_is_looked_for() -> None:
     assert secret == KEYS.keys() | ADDRESSES
 
 
-def with_password(url: str, scheme: str | None = None) -> str:
+def with_password(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     user = parts.username or "user"
-    return parts._replace(scheme=scheme or parts.scheme, netloc=f"{user}:{MARK}@{host}").geturl()
+    return parts._replace(netloc=f"{user}:{MARK}@{host}").geturl()
 
 
 def bearer(**changes: Any) -> str:
@@ -201,11 +201,11 @@ def test_nothing_leaks_while_everything_works(
             "AWS_ENDPOINT_URL": f"http://user:{MARK}@127.0.0.1:{free_port()}",
             "AWS_ACCESS_KEY_ID": "key",
             "CHATKIT_TRANSCRIPTION_MODEL": "scripted",
-            "CHATKIT_TRANSCRIPTION_BASE_URL": with_password(model.base_url),
+            "CHATKIT_TRANSCRIPTION_BASE_URL": model.base_url,
             "DATABASE_URL": with_password(database_url),
             "DATABASE_URL_UNPOOLED": with_password(database_url),
             "REDIS_URL": redis_server.url,
-            "OPENAI_BASE_URL": with_password(model.base_url),
+            "OPENAI_BASE_URL": model.base_url,
             "CHATKIT_MODEL": "scripted",
             "CHATKIT_DATA_DIR": str(docs_data),
             "CHATKIT_JWT_ISSUER": ISSUER,
@@ -230,12 +230,12 @@ def test_nothing_leaks_while_everything_is_down(folder: Path, docs_data: Path) -
         **KEYS,
         "CHATKIT_ATTACHMENTS": str(folder / "files"),
         "CHATKIT_TRANSCRIPTION_MODEL": "scripted",
-        "CHATKIT_TRANSCRIPTION_BASE_URL": f"http:{nowhere}/v1",
+        "CHATKIT_TRANSCRIPTION_BASE_URL": f"http://127.0.0.1:{free_port()}/v1",
         "DATABASE_URL": f"postgresql:{nowhere}/x",
         "DATABASE_URL_UNPOOLED": f"postgresql:{nowhere}/x?application_name=y",
         "REDIS_URL": f"redis:{nowhere}/0",
         "QDRANT_URL": f"http:{nowhere}",
-        "OPENAI_BASE_URL": f"http:{nowhere}/v1",
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{free_port()}/v1",
         "CHATKIT_MODEL": "scripted",
         "CHATKIT_DATA_DIR": str(docs_data),
         "CHATKIT_JWT_ISSUER": ISSUER,
@@ -267,6 +267,8 @@ def test_nothing_leaks_while_everything_is_down(folder: Path, docs_data: Path) -
     [
         ("QDRANT_URL", f"ftp://user:{MARK}@host"),
         ("OPENAI_BASE_URL", f"user:{MARK}@host"),
+        ("OPENAI_BASE_URL", f"https://user:{MARK}@host/v1"),
+        ("CHATKIT_TRANSCRIPTION_BASE_URL", f"https://{MARK}@host/v1"),
         ("CHATKIT_JWT_JWKS_URL", f"user:{MARK}@host"),
         ("DATABASE_URL", f"mysql://user:{MARK}@host"),
         ("REDIS_URL", f"user:{MARK}@host"),
