@@ -167,7 +167,9 @@ def _check(request: ChatKitReq, limits: Limits) -> None:
         case ThreadsAddClientToolOutputReq():
             _check_data("params.result", request.params.result, MAX_RESULT)
         case ThreadsCustomActionReq() | ThreadsSyncCustomActionReq():
-            if not 0 < len(request.params.action.type) <= MAX_ID:
+            kind: object = request.params.action.type
+            # Left out, it is a type variable in the installed SDK.
+            if not isinstance(kind, str) or not 0 < len(kind) <= MAX_ID:
                 raise invalid(f"params.action.type must have 1 to {MAX_ID} characters.")
             _check_data("params.action.payload", request.params.action.payload)
         case ItemsFeedbackReq():

@@ -86,6 +86,11 @@ def content(*parts: dict[str, Any]) -> bytes:
             400,
             "item_ids",
         ),
+        (
+            b'{"type":"threads.custom_action","params":{"thread_id":"t","action":{"payload":1}}}',
+            400,
+            "action.type",
+        ),
     ],
 )
 def test_a_wrong_request_is_refused_with_a_sentence(
