@@ -55,6 +55,10 @@ format: .make/dev .make/node ## Format everything
 bench: .make/dev .make/site ## Measure; `make bench CORPORA=DIR` measures search on corpora
 	$(BIN)/python -m tests.bench $(if $(CORPORA),--corpora $(CORPORA))
 
+.PHONY: faults
+faults: .make/dev ## Kill, cut and mistreat the server at full length; FAULTS_SEED=N for other dice
+	FAULTS_SCALE=1 $(BIN)/pytest tests/faults -s $(ARGS)
+
 .PHONY: wheel
 wheel: .make/dev .make/web ## Build the wheel, web files included
 	rm -rf dist

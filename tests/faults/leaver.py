@@ -1,0 +1,116 @@
+"""Readers who leave, each in a way of its own, over a bare socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from tests.fixtures.app import message
+
+Manner = Literal[
+    "half a request", "before the first byte", "in the middle", "stalled", "at the end", "patient"
+]
+MANNERS: tuple[Manner, ...] = (
+    "half a request",
+    "before the first byte",
+    "in the middle",
+    "in the middle",
+    "in the middle",
+    "stalled",
+    "at the end",
+)
+
+
+@dataclass
+class Leaver:
+    """One reader: asks a question in a new thread, and leaves."""
+
+    number: int
+    manner: Manner
+    rudely: bool
+    """Resets the connection instead of closing it."""
+    deltas: int
+    """So many pieces are read before."""
+    secret: str = ""
+    seen: str = ""
+    questions: list[str] = field(default_factory=list)
+    """Ids of the questions that the reader was told are stored."""
+    ended: bool = False
+
+    @classmethod
+    def roll(cls, number: int, rolls: random.Random, pieces: int) -> Leaver:
+        return cls(
+            number,
+            rolls.choice(MANNERS),
+            rolls.random() < 0.5,
+            rolls.randrange(1, pieces),
+            secret=f"leaver-{number:04}-" + "x" * 32,
+        )
+
+    @classmethod
+    def patient(cls, number: int) -> Leaver:
+        """One who reads to the end of a short answer."""
+        return cls(number, "patient", False, 1, secret=f"patient-{number:04}-" + "x" * 32)
+
+    @property
+    def tag(self) -> str:
+        return f"{self.manner.replace(' ', '-')}-{self.number}"
+
+    async def come_and_go(self, url: str) -> None:
+        """Stay as long as the manner wants it."""
+        place = urlsplit(url)
+        connection = socket.socket()
+        connection.setblocking(False)
+        if self.manner == "stalled":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await asyncio.get_running_loop().sock_connect(connection, (place.hostname, place.port))
+        reader, writer = await asyncio.open_connection(sock=connection, limit=1 << 16)
+        try:
+            request = self._request()
+            if self.manner == "half a request":
+                writer.write(request[:-20])
+                await writer.drain()
+                return
+            writer.write(request)
+            await writer.drain()
+            if self.manner != "before the first byte":
+                await self._read(reader)
+            if self.manner == "stalled":
+                # Long enough that the server can't write any more.
+                await asyncio.sleep(0.05 * self.deltas)
+        finally:
+            if self.rudely:
+                linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                writer.transport.abort()
+            else:
+                writer.close()
+
+    def _request(self) -> bytes:
+        sent = message(f"How do I connect to Neon? {self.tag}")
+        body = json.dumps({"type": "threads.create", "params": {"input": sent}}).encode()
+        head = (
+            "POST /chatkit HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"X-Session-Id: {self.secret}\r\nContent-Length: {len(body)}\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        return head.encode() + body
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        left = self.deltas
+        while left and (line := await reader.readline()):
+            if not line.startswith(b"data: "):
+                self.ended = self.ended or line == b"0\r\n"
+                continue
+            event: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
+            if event["type"] == "thread.item.done" and event["item"]["type"] == "user_message":
+                self.questions.append(event["item"]["id"])
+            if delta := event.get("update", {}).get("delta"):
+                self.seen += delta
+                left -= self.manner not in ("at the end", "patient")

@@ -1,0 +1,109 @@
+"""The server is killed in the middle of answers, and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import httpx
+
+from chatkit_server.testing import ScriptedModel
+from tests.faults.ledger import Ledger
+from tests.faults.process import ServerProcess
+from tests.faults.size import dice, report, scaled
+from tests.faults.visitor import Asked, Visitor, answer
+
+VISITORS = 10
+CHECKPOINT = 2.0
+"""A stored partial answer is at most so many seconds older than what was sent."""
+LEASE = 10.0
+"""A killed server's threads are free after so many seconds."""
+# What a busy machine may take for what takes no time: a poll of ours, a request, a write.
+SLACK = 1.0
+
+
+async def test_a_server_that_is_killed_loses_nothing_that_was_done(
+    database_url: str, docs_data: Path, folder: Path, http: httpx.AsyncClient
+) -> None:
+    turns = max(2 * VISITORS, scaled(200))
+    with ScriptedModel(answer) as model:
+        async with ServerProcess.run(
+            folder,
+            DATABASE_URL=database_url,
+            CHATKIT_DATA_DIR=docs_data,
+            OPENAI_BASE_URL=model.base_url,
+            CHATKIT_MODEL="scripted",
+        ) as server:
+            visitors = [Visitor(server.url, number, http) for number in range(VISITORS)]
+            async with asyncio.timeout(20 * turns), asyncio.TaskGroup() as group:
+                killer = group.create_task(kill_at_random(server, dice("kills")))
+                waits = await asyncio.gather(
+                    *(converse(visitor, server, turns // VISITORS) for visitor in visitors)
+                )
+                killer.cancel()
+            # Nobody kills any more: each thread answers, at once or after the lease.
+            await server.up.wait()
+            waits += await asyncio.gather(*(converse(v, server, 1) for v in visitors))
+            shown = {v.thread_id: await v.items() for v in visitors}
+
+    asked = [turn for visitor in visitors for turn in visitor.asked if turn.status != 409]
+    ledger = Ledger(asked, server.kills)
+    await ledger.check(database_url)
+    for turn in asked:
+        on_page = [item["id"] for item in shown[turn.thread_id]] if turn.thread_id else []
+        missing = [item["id"] for item in turn.done if item["id"] not in on_page]
+        ledger.lost += [f"{turn.tag}: not on the page: {item}" for item in missing]
+    report(
+        "SIGKILL",
+        turns=len(asked),
+        kills=len(server.kills),
+        cut_off=sum(not turn.whole for turn in asked),
+        partials_kept=ledger.partials,
+        oldest_partial=f"{ledger.oldest:.2f} s",
+        longest_wait_for_a_thread=f"{max(waits):.1f} s",
+        lost=len(ledger.lost),
+    )
+    assert not ledger.lost, "\n".join(ledger.lost)
+    assert server.kills
+    assert ledger.partials
+    assert ledger.oldest <= CHECKPOINT + SLACK
+    assert max(waits) <= LEASE + SLACK
+    assert "Traceback" not in server.log, server.log
+
+
+async def kill_at_random(server: ServerProcess, rolls: random.Random) -> None:
+    """Kill it some seconds after each start, and start it again."""
+    for _ in range(max(2, scaled(20))):
+        await asyncio.sleep(rolls.uniform(3.0, 7.0))
+        await server.kill()
+        # Not left half started when the run ends.
+        await asyncio.shield(asyncio.create_task(server.start()))
+
+
+async def converse(visitor: Visitor, server: ServerProcess, turns: int) -> float:
+    """Have so many messages taken; the longest wait for a thread that a dead server held."""
+    taken = 0
+    longest = 0.0
+    refused_since: float | None = None
+    while taken < turns:
+        await server.up.wait()
+        asked = await visitor.ask()
+        if asked.status == 409:
+            refused_since = refused_since or asked.sent_at
+            held_since = max((kill for kill in server.kills if kill <= asked.sent_at), default=0)
+            longest = max(longest, time.monotonic() - held_since)
+            await asyncio.sleep(0.2)
+        elif asked.status == 200 or asked.events:
+            taken += 1
+        else:
+            # The connection was refused, or broke before there was an answer: as a browser would,
+            # the visitor tries again.
+            assert asked.status is None, refusal(asked)
+            await asyncio.sleep(0.05)
+    return longest
+
+
+def refusal(asked: Asked) -> str:
+    return f"{asked.tag}: {asked.status} {asked.body}"
