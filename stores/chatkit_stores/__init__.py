@@ -23,6 +23,7 @@ from chatkit_stores.errors import (
 )
 from chatkit_stores.ids import new_id
 from chatkit_stores.migrations import migrate
+from chatkit_stores.restored import Restored
 from chatkit_stores.rows import StoreContext
 from chatkit_stores.store import PostgresStore
 from chatkit_stores.turns import TurnStart, TurnState, TurnView
@@ -31,6 +32,7 @@ __all__ = [
     "Answering",
     "IdTakenError",
     "PostgresStore",
+    "Restored",
     "StoreContext",
     "StoreError",
     "StoreUnavailableError",

@@ -352,3 +352,52 @@ TURN_ITEMS: Final = SQL("""
     )
     order by seq desc limit %(history)s
 """)
+
+# Turns that are brought late: they never held the thread, or have lost it.
+
+RESTORE_THREAD: Final = SQL("""
+    insert into chatkit.threads (
+        id, user_id, created_at, title, status, status_reason, allowed_image_domains, metadata,
+        turn_id, turn_state
+    ) values (
+        %(thread)s, %(user)s, %(created_at)s, %(title)s, %(status)s, %(status_reason)s,
+        %(allowed_image_domains)s, %(metadata)s, %(turn)s, %(state)s
+    )
+    on conflict (id) do nothing
+""")
+
+# An item that is there is left as it is, unless it is what this turn has stored of it before.
+RESTORE_ITEM: Final = SQL("""
+    insert into chatkit.items (id, thread_id, user_id, kind, data, turn_id)
+    select %(item)s::text, held.id, held.user_id, %(kind)s::text, %(data)s::json, %(turn)s::text
+    from (
+        select id, user_id from chatkit.threads
+        where id = %(thread)s and user_id = %(user)s and not deleted
+        for no key update
+    ) as held
+    on conflict (thread_id, id) do update set kind = excluded.kind, data = excluded.data
+    where items.data is not null and (
+        items.turn_id = excluded.turn_id
+        or exists (
+            select from chatkit.threads where id = excluded.thread_id and turn_id = excluded.turn_id
+        )
+    )
+""")
+
+REMOVE_RESTORED: Final = SQL("""
+    update chatkit.items set data = null
+    where id = any(%(removed)s) and thread_id = %(thread)s and user_id = %(user)s
+    and turn_id = %(turn)s
+""")
+
+RESTORE_TITLE: Final = SQL("""
+    update chatkit.threads set title = %(default_title)s::json
+    where id = %(thread)s and user_id = %(user)s and not deleted and title is null
+    and %(default_title)s::json is not null
+""")
+
+PRESENT_ITEMS: Final = SQL("""
+    select id from chatkit.items
+    where id = any(%(items)s) and thread_id = %(thread)s and user_id = %(user)s
+    and data is not null
+""")

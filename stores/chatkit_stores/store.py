@@ -14,6 +14,7 @@ from chatkit_stores.attachments import Attachments
 from chatkit_stores.database import Database, Row
 from chatkit_stores.errors import TurnLostError
 from chatkit_stores.ids import new_id
+from chatkit_stores.restored import Restores
 from chatkit_stores.rows import (
     StoreContext,
     changed_values,
@@ -26,7 +27,7 @@ from chatkit_stores.rows import (
 from chatkit_stores.turns import Turns
 
 
-class PostgresStore(Turns, Attachments, Switches, Store[StoreContext]):
+class PostgresStore(Turns, Restores, Attachments, Switches, Store[StoreContext]):
     """A ChatKit store in PostgreSQL; `migrate` makes its tables.
 
     What the context's user does not own is not found. A deleted thread or item stays deleted:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from chatkit.store import NotFoundError
+from chatkit.types import LockedStatus
 
 from chatkit_stores import IdTakenError, PostgresStore
 from tests.fixtures.postgres import ADA, BOB, rows
@@ -65,6 +66,19 @@ async def test_a_turn_of_somebody_elses_is_neither_renewed_nor_finished(
     assert not await store.checkpoint_turn("turn", "thr_1", context=BOB)
     items = [answer("msg_bob")]
     assert await store.finish_turn("turn", "thr_1", items=items, context=BOB) is None
+    changes = {"title": "Bob's", "status": LockedStatus()}
+    for place in ("thr_1", thread(title="Bob's")):
+        restored = await store.restore_turn(
+            "turn",
+            place,
+            items=items,
+            removed=["msg_1"],
+            replace_after="msg_1",
+            changes=changes,
+            default_title="Bob's",
+            context=BOB,
+        )
+        assert restored == ("unknown" if place == "thr_1" else "rejected")
 
     assert await _everything(direct_url) == before
 
@@ -85,6 +99,9 @@ async def test_somebody_elses_item_id_is_never_overwritten(
         await store.finish_turn("turn", "thr_bob", items=[answer("new"), mine], context=BOB)
     with pytest.raises(IdTakenError):
         await store.begin_turn("turn", thread("thr_new"), question("msg_1"), context=BOB)
+    for place in ("thr_bob", thread("thr_new")):
+        restored = await store.restore_turn("turn", place, items=[answer("new"), mine], context=BOB)
+        assert restored == "rejected"
 
     assert await _everything(direct_url) == before
 
@@ -99,7 +116,7 @@ async def test_each_user_lists_own_threads_only(store: PostgresStore) -> None:
 
 def test_every_public_method_is_tried_by_both_users() -> None:
     elsewhere = {
-        "checkpoint_turn", "finish_turn",
+        "checkpoint_turn", "finish_turn", "restore_turn",
         # in test_attachments.py
         "load_attachments", "count_unsent_attachments", "finish_upload", "abandon_upload",
         "condemned_attachments",
