@@ -177,10 +177,16 @@ def _add_health(app: FastAPI) -> None:
     @app.get("/readyz")
     async def readyz() -> Response:
         """How each part is; 503 where the server can't answer."""
-        parts = await app.state.parts.health()
+        running: Parts = app.state.parts
+        parts = await running.health()
         status: Health = max(parts.values(), key=("ok", "degraded", "down").index)
         if DRAINING.is_set():
             status = "down"
-        return JSONResponse(
-            {"status": status, "parts": parts}, status_code=503 if status == "down" else 200
-        )
+        said: dict[str, Any] = {"status": status, "parts": parts}
+        if (journal := running.journal) is not None:
+            said["journal"] = {
+                "entries": journal.entries,
+                "bytes": journal.size,
+                "rejected": journal.rejected,
+            }
+        return JSONResponse(said, status_code=503 if status == "down" else 200)

@@ -216,7 +216,7 @@ def ask(question: str, as_json: bool) -> None:
         from .ask import ask_once
         from .parts import open_parts
 
-        async with open_parts(settings) as parts:
+        async with open_parts(settings, journal=False) as parts:
             shown = None if as_json else lambda text: click.echo(text, nl=False)
             return await ask_once(parts.server, question, show=shown)
 

@@ -24,12 +24,14 @@ from typing import Any, Literal, Self
 from chatkit.types import ThreadItem, ThreadMetadata
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .lease import State
+
 logger = logging.getLogger("chatkit_server")
 
 MAX_BYTES = 100_000_000
 MAX_AGE = 24 * 3600.0
 # Entries for a thread that another process may still have to make wait for it so long.
-_PATIENCE = 600.0
+_PATIENCE = 60.0
 _SUFFIX = ".journal"
 _BLOCK = 1 << 16
 
@@ -43,7 +45,7 @@ class JournalFullError(OSError):
 
 
 class Entry(BaseModel):
-    """What a turn adds to a thread."""
+    """What a turn adds to a thread; the fields are the arguments of `restore_turn`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,6 +56,9 @@ class Entry(BaseModel):
     thread: ThreadMetadata | None = None
     """Given where the turn makes the thread."""
     items: list[ThreadItem]
+    removed: list[str] = []
+    replace_after: str | None = None
+    state: State = "completed"
     changes: dict[str, Any] = {}
     default_title: str | None = None
 
@@ -72,10 +77,11 @@ class Journal:
         self._max_age = max_age
         self._own = _File.create(folder)
         self._adopted: list[_File] = []
+        self._appending = asyncio.Lock()
         self._replaying = asyncio.Lock()
         self.appended = asyncio.Event()
         """Set by each entry; whoever replays clears it."""
-        self._unknown: dict[str, float] = {}
+        self._unknown: dict[tuple[str, str], float] = {}
         self.rejected = 0
         """Entries that were refused, unreadable or too old, and are gone."""
 
@@ -126,7 +132,8 @@ class Journal:
         line = _write_line(entry)
         self._own.threads[entry.thread_id] += 1
         try:
-            await asyncio.to_thread(self._append, line)
+            async with self._appending:
+                await asyncio.to_thread(self._append, line)
         except OSError:
             self._own.threads[entry.thread_id] -= 1
             raise
@@ -183,7 +190,7 @@ class Journal:
         logger.warning("an entry of the journal is dropped: %s", reason)
 
     async def _replay(self, file: _File, write: Write) -> None:
-        waiting: set[str] = set()
+        waiting: set[tuple[str, str]] = set()
         settled = False
         while not settled:
             while line := file.line():
@@ -192,10 +199,12 @@ class Journal:
                 if entry is None or self._is_over(entry):
                     self._reject("too old or damaged")
                 else:
-                    # Nothing of a thread overtakes what waits, since items come in order.
-                    keep = entry.thread_id in waiting or await self._must_wait(entry, write)
+                    # Nothing of a thread overtakes what waits, since items come in order. By
+                    # user: anybody may have named the thread.
+                    place = entry.user_id, entry.thread_id
+                    keep = place in waiting or await self._must_wait(entry, write)
                     if keep:
-                        waiting.add(entry.thread_id)
+                        waiting.add(place)
                 file.step(line, keep=keep)
             settled = await asyncio.to_thread(file.settle)
 
@@ -209,9 +218,10 @@ class Journal:
             logger.error("turn %s can't be replayed: %s", entry.turn_id, type(error).__name__)
             return True
         now = time.monotonic()
-        since = self._unknown.pop(entry.thread_id, now)
+        place = entry.user_id, entry.thread_id
+        since = self._unknown.pop(place, now)
         if verdict == "unknown" and now - since < _PATIENCE:
-            self._unknown[entry.thread_id] = since
+            self._unknown[place] = since
             return True
         if verdict != "stored":
             self._reject("the thread or an item is gone, or somebody else's")
@@ -345,7 +355,7 @@ class _File:
         _sync_folder(self.path.parent)
 
 
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_APPEND
 
 
 def _rewritten(path: Path) -> Path:

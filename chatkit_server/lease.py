@@ -125,6 +125,22 @@ class TurnStore(Protocol):
 
     async def load_turn(self, thread_id: str, *, history: int, context: Any) -> TurnView: ...
 
+    async def restore_turn(
+        self,
+        turn_id: str,
+        thread: ThreadMetadata | str,
+        *,
+        items: Sequence[ThreadItem],
+        removed: Sequence[str],
+        replace_after: str | None,
+        state: State,
+        changes: Mapping[str, Any],
+        default_title: str | None,
+        context: Any,
+    ) -> Literal["stored", "rejected", "unknown"]: ...
+
+    async def found_again(self) -> None: ...
+
     async def update_thread(
         self, thread_id: str, changes: Mapping[str, Any], *, context: Any
     ) -> ThreadMetadata: ...
@@ -199,7 +215,9 @@ class Lease:
         turn.message = self._message
         turn.thread = start.thread
         turn.mark("store")
-        self._turns[thread_id] = turn
+        if running is None or running.done.is_set() or running.user_id == turn.user_id:
+            # Without the database nobody knows whose thread it is; the first one keeps it.
+            self._turns[thread_id] = turn
         self._checkpoints = asyncio.create_task(self._store_checkpoints(thread_id))
         return start
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chatkit_tools import Hit, Passages
 
     from .attachments import Attachments
+    from .journal import Journal
     from .server import DocsServer
 
 logger = logging.getLogger("chatkit_server")
@@ -59,19 +60,25 @@ class Parts:
     store: PostgresStore
     passages: Passages
     search: GuardedSearch
+    journal: Journal | None
     migrated: bool
     """Whether the database has the schema that this version needs."""
+    unusable: bool = False
+    """Whether the database can't be given that schema."""
 
     async def health(self) -> dict[str, Health]:
         """How each part is, asked now."""
         database, search = await asyncio.gather(
             self._reach(self.store.ping()), self._reach(self.passages.ping())
         )
+        if database == "down":
+            # Messages are answered all the same, without what was said before.
+            database = "degraded"
         if search == "ok" and self.search.breaker.is_open:
             # It answers, and no question has been tried on it since.
             search = "degraded"
         return {
-            "database": database if self.migrated else "down",
+            "database": "down" if self.unusable else database if self.migrated else "degraded",
             # Without search the model still answers, without sources.
             "search": "degraded" if search == "down" and self.settings.model_on else search,
             "model": "degraded" if self.server.answerer.model_failed else "ok",
@@ -189,11 +196,29 @@ def _make_attachments(settings: Settings, store: PostgresStore) -> Attachments |
     )
 
 
+@contextlib.contextmanager
+def _open_journal(folder: Path | None) -> Iterator[Journal | None]:
+    with contextlib.ExitStack() as stack:
+        journal = None
+        if folder is not None:
+            from .journal import Journal
+
+            try:
+                journal = stack.enter_context(Journal.open(folder))
+            except OSError as error:
+                raise SettingsError(
+                    f"the journal can't be kept in {str(folder)!r}: {error.strerror}; set "
+                    "CHATKIT_JOURNAL_DIR to a folder that you may write to"
+                ) from None
+        yield journal
+
+
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+async def open_parts(settings: Settings, *, journal: bool = True) -> AsyncIterator[Parts]:
     """Open every part; close them in turn when the block ends.
 
-    A database that can't be reached does not stop the start: it is migrated when it is back.
+    A database that can't be reached does not stop the start: it is migrated when it is back, and
+    what was said meanwhile is brought to it, unless no journal is wanted.
     """
     # Beside the start of Postgres and the engine, and each takes a second or two.
     importing = asyncio.create_task(asyncio.to_thread(importlib.import_module, _SERVER))
@@ -204,6 +229,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         _open_store(dsn) as store,
         contextlib.AsyncExitStack() as stack,
     ):
+        folder = settings.journal_folder if journal else None
+        kept = stack.enter_context(_open_journal(folder))
         await importing
         from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
 
@@ -244,24 +271,39 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 per_user=settings.daily_tokens_per_visitor,
                 in_all=settings.daily_tokens,
             ),
+            journal=kept,
         )
-        parts = Parts(settings, server, store, passages, search, migrated=settings.migrate == "off")
-        waiting = None
+        parts = Parts(
+            settings,
+            server,
+            store,
+            passages,
+            search,
+            kept,
+            migrated=settings.migrate == "off",
+        )
+        stack.push_async_callback(server.journaled.close)
         if settings.migrate == "auto":
             try:
                 await _migrate(parts, migration_dsn)
             except ConnectionError as error:
                 logger.warning("database is not reachable, trying on: %s", error)
-                waiting = asyncio.create_task(_migrate_when_back(parts, migration_dsn))
-        try:
-            await _rehearse(parts, quoting)
-            yield parts
-        finally:
-            await server.allowance.close()
-            if waiting is not None:
-                waiting.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await waiting
+                await stack.enter_async_context(_beside(_migrate_when_back(parts, migration_dsn)))
+        stack.push_async_callback(server.allowance.close)
+        await stack.enter_async_context(_beside(server.journaled.keep_replaying()))
+        await _rehearse(parts, quoting)
+        yield parts
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that goes on until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _rehearse(parts: Parts, model: Model) -> None:
@@ -293,6 +335,7 @@ async def _migrate_when_back(parts: Parts, dsn: str) -> None:
             logger.warning("database is still not reachable: %s", error)
         except Exception:
             logger.exception("migrations failed; the server stays without its database")
+            parts.unusable = True
             return
 
 

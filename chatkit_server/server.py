@@ -23,6 +23,7 @@ from chatkit.types import (
     AudioInput,
     FeedbackKind,
     NonStreamingReq,
+    NoticeEvent,
     StreamingReq,
     StreamOptionsEvent,
     SyncCustomActionResponse,
@@ -55,6 +56,8 @@ from .dictation import Transcriber
 from .errors import RequestError, not_configured
 from .file_parts import FileParts
 from .following import tell
+from .journal import Journal
+from .journaled import JournaledStore
 from .lease import HISTORY, Lease, TurnStore, TurnView
 from .offers import Offers
 from .recording import RecordingServer
@@ -88,6 +91,7 @@ class DocsServer(RecordingServer):
         attachments: Takes files that go with messages; without it the server takes none.
         files: What the model gets of them; their names alone without it.
         transcriber: Takes dictation; without it the server takes none.
+        journal: Takes what the store can't while it is away.
     """
 
     def __init__(
@@ -107,18 +111,20 @@ class DocsServer(RecordingServer):
         files: FileParts | None = None,
         transcriber: Transcriber | None = None,
         allowance: Allowance | None = None,
+        journal: Journal | None = None,
     ) -> None:
-        super().__init__(store)
+        self._turns: dict[str, Turn] = {}
+        self.journaled = JournaledStore(store, self._turns, journal)
+        super().__init__(self.journaled)
         self.allowance = allowance or Allowance(store.add_usage)
         self.attachments = self.attachment_store = attachments
         if attachments is not None:
-            self.store = cast("Any", SignedItems(store, attachments))
+            self.store = cast("Any", SignedItems(self.journaled, attachments))
         self._transcriber = transcriber
         self._agent = agent
         self._turn_timeout = turn_timeout
         self._own_answers = own_answers
         self._offers = Offers.of(agent, models or {})
-        self._turns: dict[str, Turn] = {}
         self.answerer = Answerer(
             self.store,
             search,
@@ -275,6 +281,8 @@ class DocsServer(RecordingServer):
             if isinstance(request, ThreadsCreateReq):
                 yield ThreadCreatedEvent(thread=self._to_thread_response(start.thread))
             yield ThreadItemDoneEvent(item=message)
+            if turn.notice is not None:
+                yield NoticeEvent(level="warning", message=turn.notice)
             async for event in self._process_events(
                 start.thread, context, lambda: self.respond(start.thread, message, context)
             ):

@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path(".chatkit"), description="Folder of the embedded Postgres and search engine."
     )
+    journal_dir: Path | None = Field(
+        None,
+        description="Folder, on a disk that lasts, for what is said while the database is away. "
+        "In the data folder with the embedded Postgres, else off.",
+    )
     site_dir: Path | None = Field(None, description="A built site to serve at `/`.")
     site_url: str | None = Field(
         None,
@@ -402,6 +407,13 @@ class Settings(BaseSettings):
                 f"CHATKIT_DATA_DIR is {str(self.data_dir)!r}, which can't be made: "
                 f"{error.strerror}; name a folder that you may write to"
             ) from None
+
+    @property
+    def journal_folder(self) -> Path | None:
+        """Where the journal is; None where no folder is known to last."""
+        if self.journal_dir is None and self.database_url is None:
+            return self.data_dir / "journal"
+        return self.journal_dir
 
     @property
     def model_on(self) -> bool:

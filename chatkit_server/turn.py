@@ -57,6 +57,14 @@ class Turn:
         """What is there of answers that were stopped."""
         self.thread: ThreadMetadata | None = None
         self.feed: Feed | None = None
+        self.away = False
+        """Whether the turn began without the database."""
+        self.kept = False
+        """Whether what it adds goes to the journal."""
+        self.created: ThreadMetadata | None = None
+        """The thread that it makes, where the database does not know of that yet."""
+        self.notice: str | None = None
+        """What the reader is told of it."""
         self.changes: dict[str, Any] = {}
         """Fields of the thread that the turn has changed."""
         self.finished = False

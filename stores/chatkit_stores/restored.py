@@ -48,7 +48,7 @@ class Restores:
 
         Returns:
             "rejected" when any of the items was refused, since it or the thread was deleted or
-            belongs to somebody else; "unknown" where there never was such a thread of this user.
+            belongs to somebody else; "unknown" where there never was such a thread.
         """
         thread_id = thread if isinstance(thread, str) else thread.id
         columns = changed_values(changes)
@@ -75,11 +75,12 @@ class Restores:
                 (statements.RESTORE_TITLE, values | default_title_value(default_title)),
                 (statements.finish_turn(columns, default_title=False), values | columns),
                 (statements.THREAD_IS_DELETED, values),
+                (statements.ID_IS_TAKEN, values),
                 (statements.PRESENT_ITEMS, values),
             )
         except IdTakenError:
             return "rejected"
-        found, present = flight.rows[-2:]
-        if not found and isinstance(thread, str):
+        found, taken, present = flight.rows[-3:]
+        if not taken:
             return "unknown"
         return "stored" if found == [(False,)] and len(present) == len(items) else "rejected"

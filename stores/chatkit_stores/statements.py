@@ -396,6 +396,9 @@ RESTORE_TITLE: Final = SQL("""
     and %(default_title)s::json is not null
 """)
 
+# By anybody: an id that never was may still come, one of somebody else's never does.
+ID_IS_TAKEN: Final = SQL("select id from chatkit.threads where id = %(thread)s")
+
 PRESENT_ITEMS: Final = SQL("""
     select id from chatkit.items
     where id = any(%(items)s) and thread_id = %(thread)s and user_id = %(user)s

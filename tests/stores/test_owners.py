@@ -78,7 +78,7 @@ async def test_a_turn_of_somebody_elses_is_neither_renewed_nor_finished(
             default_title="Bob's",
             context=BOB,
         )
-        assert restored == ("unknown" if place == "thr_1" else "rejected")
+        assert restored == "rejected"
 
     assert await _everything(direct_url) == before
 
