@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from chatkit.types import ThreadItem, ThreadMetadata
+from chatkit.types import ThreadItem, ThreadMetadata, UserMessageItem
 
 from chatkit_stores import statements
+from chatkit_stores.attachments import SEND
 from chatkit_stores.database import Database, Statement
 from chatkit_stores.errors import IdTakenError
 from chatkit_stores.rows import (
@@ -65,9 +66,12 @@ class Restores:
         flying.append((statements.HOLD, values))
         if replace_after is not None:
             flying.append((statements.REPLACE_ITEMS, values))
-        flying += [
-            (statements.RESTORE_ITEM, values | item_values(thread_id, item)) for item in items
-        ]
+        for item in items:
+            kept = values | item_values(thread_id, item)
+            flying.append((statements.RESTORE_ITEM, kept))
+            if isinstance(item, UserMessageItem) and item.attachments:
+                sent = [attachment.id for attachment in item.attachments]
+                flying.append((SEND, kept | {"attachments": sent}))
         try:
             flight = await self._database.fly(
                 *flying,

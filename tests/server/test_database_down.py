@@ -85,7 +85,7 @@ def until_replayed(client: Client) -> dict[str, Any]:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         state = ready(client)
-        if state["parts"]["database"] == "ok" and state["journal"]["entries"] == 0:
+        if state["parts"]["database"] == "ok" and state["journal"]["bytes"] == 0:
             return state
     raise TimeoutError(f"the journal was not replayed: {state}")
 

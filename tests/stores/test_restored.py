@@ -9,7 +9,7 @@ from chatkit.types import LockedStatus, ThreadItem
 from chatkit_stores import PostgresStore
 from tests.fixtures.flights import Flights
 from tests.fixtures.postgres import ADA, rows
-from tests.stores.items import answer, items_of_every_kind, question, thread
+from tests.stores.items import answer, file_attachment, items_of_every_kind, question, thread
 
 
 async def texts(store: PostgresStore) -> dict[str, str]:
@@ -61,6 +61,17 @@ async def test_items_of_every_kind(store: PostgresStore, text: str) -> None:
 
     page = await store.load_thread_items("thr_1", None, 100, "asc", ADA)
     assert page.data == items
+
+
+async def test_files_belong_to_the_thread_then(store: PostgresStore, direct_url: str) -> None:
+    attached = file_attachment("notes.txt")
+    await store.save_attachment(attached, ADA)
+    asked = question("q").model_copy(update={"attachments": [attached]})
+
+    assert await store.restore_turn("turn", thread(), items=[asked], context=ADA) == "stored"
+
+    sent = await rows(direct_url, "select id, thread_id from chatkit.attachments")
+    assert sent == [(attached.id, "thr_1")]
 
 
 async def test_a_second_time_changes_nothing(store: PostgresStore, direct_url: str) -> None:
