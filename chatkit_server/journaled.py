@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -46,6 +46,7 @@ class _Start:
     thread: ThreadMetadata
     items: list[ThreadItem]
     refusal: Literal["busy"] | None = None
+    answering: None = None
 
 
 class JournaledStore:
@@ -59,14 +60,20 @@ class JournaledStore:
     Args:
         store: Keeps threads, and takes turns late.
         turns: Those that run in this process, by thread.
+        judge: Refuses a turn where answering was switched off before the store went away.
         journal: None where there is no folder that lasts; what is said meanwhile is lost then.
     """
 
     def __init__(
-        self, store: TurnStore, turns: Mapping[str, Turn], journal: Journal | None
+        self,
+        store: TurnStore,
+        turns: Mapping[str, Turn],
+        judge: Callable[[TurnStart, str], object],
+        journal: Journal | None,
     ) -> None:
         self._store: Any = store
         self._turns = turns
+        self._judge = judge
         self._journal = journal
         self._replays: set[asyncio.Task[None]] = set()
 
@@ -143,12 +150,14 @@ class JournaledStore:
             logger.warning("the database can't be reached, answering without it: %s", error)
         if running is not None:
             return _Start(blank, [], "busy")
-        turn.away = True
-        turn.created = None if isinstance(thread, str) else thread
+        created = None if isinstance(thread, str) else thread
+        alone = _Start(created or blank, [message])
+        self._judge(alone, context.user_id)
+        turn.away, turn.created = True, created
         # Interrupted, unless its end follows.
         turn.kept = await self._keep(turn, thread_id, [message], context, state="interrupted")
         turn.notice = _NOTICES[turn.created is not None, turn.kept]
-        return _Start(turn.created or blank, [message])
+        return alone
 
     async def checkpoint_turn(
         self,

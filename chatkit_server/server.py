@@ -114,9 +114,9 @@ class DocsServer(RecordingServer):
         journal: Journal | None = None,
     ) -> None:
         self._turns: dict[str, Turn] = {}
-        self.journaled = JournaledStore(store, self._turns, journal)
-        super().__init__(self.journaled)
         self.allowance = allowance or Allowance(store.add_usage)
+        self.journaled = JournaledStore(store, self._turns, self.allowance.judge, journal)
+        super().__init__(self.journaled)
         self.attachments = self.attachment_store = attachments
         if attachments is not None:
             self.store = cast("Any", SignedItems(self.journaled, attachments))
