@@ -74,9 +74,7 @@ class RecordingServer(ChatKitServer[RequestContext]):
         ending: list[ThreadStreamEvent] = []
         try:
             with agents_sdk_user_agent_override():
-                async for event in stream():
-                    # An action has no agent's run that would end by itself.
-                    turn.check()
+                async for event in turn.steps(stream()):
                     if held is not None:
                         record.held = None
                         yield held

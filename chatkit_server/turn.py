@@ -7,9 +7,10 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from chatkit.errors import CustomStreamError
 from chatkit.types import ThreadItem, ThreadMetadata, UserMessageItem
 
 from .record import Record
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("chatkit_server.turn")
 
+T = TypeVar("T")
 Outcome = Literal["completed", "stopped", "interrupted", "failed", "refused"]
 Reason = Literal["left", "stopped", "deleted", "lost", "shutdown"]
 """Why a turn is stopped from outside: its reader left, somebody pressed Stop, its thread was
@@ -71,6 +73,9 @@ class Turn:
         """Whether the lease is given back and everything is stored."""
         self.search: asyncio.Task[Sequence[Hit]] | None = None
         self.result: RunResultStreaming | None = None
+        self._waiting: asyncio.Task[Any] | None = None
+        """Waits for the next event of the turn."""
+        self._interrupted = False
         self.outcome: Outcome = "completed"
         self.done = asyncio.Event()
         self._started = time.perf_counter()
@@ -97,6 +102,34 @@ class Turn:
             self.search.cancel()
         if self.result is not None:
             self.result.cancel()
+        elif self._waiting is not None and not self._interrupted:
+            self._interrupted = True
+            self._waiting.cancel()
+
+    async def steps(self, events: AsyncIterator[T]) -> AsyncIterator[T]:
+        """The events, until the turn is stopped.
+
+        What has no agent's run that could be cancelled, an action for example, is interrupted where
+        it waits.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        while True:
+            self._waiting = task
+            try:
+                event = await anext(events)
+            except StopAsyncIteration:
+                return
+            except asyncio.CancelledError:
+                if self._interrupted:
+                    task.uncancel()
+                if self._interrupted and not self.hung_up:
+                    raise CustomStreamError("This took too long.", allow_retry=True) from None
+                raise
+            finally:
+                self._waiting = None
+            self.check()
+            yield event
 
     def check(self) -> None:
         """Raise CancelledError where the reader has left before there was a run to cancel."""

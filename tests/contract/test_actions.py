@@ -88,6 +88,34 @@ def test_an_action_that_fails_says_so_and_changes_nothing(own_url: str, database
     assert ada.ask("again", reply.thread_id).error is None
 
 
+def test_an_action_that_waits_for_ever_is_stopped(own_url: str) -> None:
+    ada = Client(own_url)
+    thread_id = ada.ask("widget").thread_id
+    action = {"type": "wait", "payload": {}}
+    with ada.stream("threads.custom_action", thread_id=thread_id, action=action) as events:
+        next(event for event in events if event["type"] == "progress_update")
+        stopped = ada.send({"thread_id": thread_id}, path="/chatkit/stop")
+        rest = list(events)
+    with ada.stream("threads.custom_action", thread_id=thread_id, action=action) as events:
+        next(event for event in events if event["type"] == "progress_update")
+
+    # Waits for the action that its reader has left.
+    assert ada.ask("hello", thread_id).error is None
+    assert (stopped.status_code, rest) == (200, [])
+
+
+def test_an_action_that_takes_too_long_ends_with_a_sentence(start_own: StartOwn) -> None:
+    with start_own(turn_timeout=2.0) as url:
+        ada = Client(url)
+        thread_id = ada.ask("widget").thread_id
+        action = {"type": "wait", "payload": {}}
+        events = ada.events("threads.custom_action", thread_id=thread_id, action=action)
+        reply = ada.ask("hello", thread_id)
+
+    assert (events[-1]["type"], events[-1]["message"]) == ("error", "This took too long.")
+    assert reply.error is None
+
+
 def test_a_widget_that_is_stopped_half_way_is_kept_as_it_was_shown(own_url: str) -> None:
     ada = Client(own_url)
     with ada.stream("threads.create", input=message("half a widget")) as events:
