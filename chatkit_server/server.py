@@ -53,7 +53,7 @@ from .attachments import Attachments, SignedItems
 from .checks import check_fits, load_sender
 from .context import RequestContext
 from .dictation import Transcriber
-from .errors import RequestError, not_configured
+from .errors import RequestError, not_configured, unavailable
 from .file_parts import FileParts
 from .following import tell
 from .journal import Journal
@@ -189,6 +189,8 @@ class DocsServer(RecordingServer):
                             409, "busy", "This chat was deleted or changed elsewhere. Try again."
                         )
                 return result
+        except TimeoutError:
+            raise unavailable("This took too long. Try again.") from None
         finally:
             self._end(turn)
 

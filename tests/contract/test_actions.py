@@ -110,9 +110,12 @@ def test_an_action_that_takes_too_long_ends_with_a_sentence(start_own: StartOwn)
         thread_id = ada.ask("widget").thread_id
         action = {"type": "wait", "payload": {}}
         events = ada.events("threads.custom_action", thread_id=thread_id, action=action)
+        late = ada.post("threads.sync_custom_action", thread_id=thread_id, action=action)
         reply = ada.ask("hello", thread_id)
 
     assert (events[-1]["type"], events[-1]["message"]) == ("error", "This took too long.")
+    assert late.status_code == 503
+    assert late.json()["error"]["message"] == "This took too long. Try again."
     assert reply.error is None
 
 
