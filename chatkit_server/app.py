@@ -55,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 chatkit_router(
                     parts.server,
                     rates.guard(identity),
+                    count=rates.count,
                     admit=rates.admit,
                     limits=Limits(
                         configured.max_body_bytes,

@@ -83,6 +83,11 @@ class Rates:
 
         return identify
 
+    async def count(self, request: Request, user_id: str) -> None:
+        """Count a request whose user is known without an identity, by a signed address."""
+        await self._check(self._address_requests, self._address(request))
+        await self._check(self._visitor_requests, user_id)
+
     async def admit(self, request: Request, user_id: str) -> None:
         """Count a request that makes a model work.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatkit.server import ChatKitServer, StreamingResult
@@ -20,16 +19,14 @@ from .response import Feed, TurnResponse
 from .resume import add_turn_routes, grace
 from .server import DocsServer
 from .turn import Turn
-from .uploads import add_upload_routes, endpoint_address
-
-Admit = Callable[[Request, str], Awaitable[None]]
-"""Refuses a user's request by raising `RequestError`, before anything is done for it."""
+from .uploads import Admit, add_upload_routes, endpoint_address
 
 
 def chatkit_router(
     server: ChatKitServer[Any],
     identity: Identity,
     *,
+    count: Admit | None = None,
     admit: Admit | None = None,
     path: str = "/chatkit",
     limits: Limits | None = None,
@@ -40,6 +37,7 @@ def chatkit_router(
     Args:
         server: Any `ChatKitServer`; its methods get a `RequestContext` with `user_id`.
         identity: Gives the user behind a request.
+        count: Called before a request that comes without an identity, by a signed address.
         admit: Called before a request that makes a model work; raises RequestError to refuse it.
         path: Where the endpoint is.
         limits: How much one request may hold.
@@ -55,7 +53,8 @@ def chatkit_router(
 
     if isinstance(server, DocsServer):
         add_turn_routes(router, server, identity, path=path, keep_alive=keep_alive)
-    add_upload_routes(router, f"{path}/attachments", server.attachment_store, identity)
+    attachments = server.attachment_store
+    add_upload_routes(router, f"{path}/attachments", attachments, identity, count)
     return router
 
 

@@ -81,8 +81,8 @@ def _read_or_make(path: Path) -> str:
     if not path.exists():
         # Linked into place: of several processes that start at once, one is first, and no other
         # reads half of it.
-        draft = path.with_name(f"secret.{os.getpid()}")
-        opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        draft = path.with_name(f"secret.{secrets.token_hex(8)}")
+        opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(opened, "w") as file:
             file.write(secrets.token_hex(32))
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -22,11 +22,15 @@ from .context import RequestContext
 from .errors import RequestError, invalid, not_configured
 from .identity import Identity
 from .refusal import in_protocol
+from .signing import Purpose
 
 # Headers and boundaries of a form around its file.
 _FORM = 65_536
 _MEMORY = 1_048_576
 _PATIENCE = 300.0
+
+Admit = Callable[[Request, str], Awaitable[None]]
+"""Refuses a user's request by raising `RequestError`, before anything is done for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +40,21 @@ class ReceivedFile:
     size: int
 
 
-def add_upload_routes(router: APIRouter, path: str, store: Any, identity: Identity) -> None:
+def add_upload_routes(
+    router: APIRouter, path: str, store: Any, identity: Identity, count: Admit | None
+) -> None:
     """Add the endpoints below `path`; 501 where the server has no attachments of ours."""
 
     def attachments() -> Attachments:
         if not isinstance(store, Attachments):
             raise not_configured("This server takes no attachments.")
         return store
+
+    async def signed(purpose: Purpose, request: Request, attachment_id: str, token: str) -> str:
+        user_id = attachments().signer.read(purpose, attachment_id, token)
+        if count is not None:
+            await count(request, user_id)
+        return user_id
 
     @router.post(path)
     async def upload_directly(request: Request) -> Response:
@@ -67,7 +79,7 @@ def add_upload_routes(router: APIRouter, path: str, store: Any, identity: Identi
         async def answer() -> Response:
             ours = attachments()
             token = request.query_params.get("token", "")
-            user_id = ours.signer.read("upload", attachment_id, token)
+            user_id = await signed("upload", request, attachment_id, token)
             context = RequestContext(user_id, endpoint=endpoint_address(request, above=2))
             pending = await ours.pending_upload(attachment_id, context)
             async with _received(request, ours.max_bytes) as file:
@@ -86,7 +98,7 @@ def add_upload_routes(router: APIRouter, path: str, store: Any, identity: Identi
             if token is None:
                 user_id = await identity(request)
             else:
-                user_id = ours.signer.read("preview", attachment_id, token)
+                user_id = await signed("preview", request, attachment_id, token)
             found = await ours.download(attachment_id, RequestContext(user_id))
             return _file(found, inline=token is not None)
 

@@ -408,6 +408,22 @@ def test_a_page_of_another_origin_may_upload(start_server: StartServer, files_di
     assert refused.status_code == 409
 
 
+def test_uploads_count_like_other_requests(start_server: StartServer, files_dir: Path) -> None:
+    with start_server(
+        attachments=str(files_dir), secret=SECRET, visitor_requests="5/minute"
+    ) as url:
+        ada, bob = Client(url), Client(url)
+        announced = announce(ada, PNG)
+        statuses = [put(announced, b"\0").status_code for _ in range(4)]
+        refused = put(announced, PNG)
+
+        assert statuses == [415] * 4
+        assert refusal(refused) == (429, "rate_limited")
+        assert int(refused.headers["retry-after"]) > 0
+        assert refusal(httpx.get(announced["preview_url"])) == (429, "rate_limited")
+        assert upload_directly(bob, PNG).status_code == 200
+
+
 def test_behind_a_proxy_addresses_lead_to_where_browsers_are(
     start_server: StartServer, files_dir: Path
 ) -> None:

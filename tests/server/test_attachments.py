@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from chatkit_server.errors import SettingsError
@@ -18,7 +20,7 @@ from chatkit_server.parts import open_parts
 from chatkit_server.settings import read_settings
 from chatkit_server.signing import read_secret
 from chatkit_server.testing import Answer, Fail, ModelRequest, Say, ScriptedModel
-from tests.fixtures.app import Client, StartServer
+from tests.fixtures.app import Client, StartServer, message
 from tests.fixtures.files import LOG, PNG, SECRET, announce, ask_about, put, upload
 from tests.fixtures.flights import Flights
 from tests.fixtures.postgres import execute, rows
@@ -340,3 +342,29 @@ def test_an_upload_whose_attachment_is_removed_meanwhile_leaves_nothing(
 
     assert response.status_code == 404
     assert list(files_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("api", ["responses"])
+def test_a_reader_who_comes_back_to_a_running_answer_sees_the_image(
+    start_server: StartServer, settings: dict[str, Any]
+) -> None:
+    with talking(start_server, Say("One two three", hold_after=2), **settings) as (ada, model):
+        sent = message("What is Neon?", attachments=[upload(ada, PNG)])
+        with ada.stream("threads.create", input=sent) as events:
+            thread_id = next(e["thread"]["id"] for e in events if e["type"] == "thread.created")
+            model.wait_for(lambda m: m.requests and m.requests[0].sent >= 2)
+            shown = []
+            with httpx.stream(
+                "GET",
+                f"{ada.url}/chatkit/turns/{thread_id}",
+                headers={"X-Session-Id": ada.secret},
+                timeout=30,
+            ) as again:
+                model.release()
+                for line in again.iter_lines():
+                    if line.startswith("data: "):
+                        item = json.loads(line.removeprefix("data: ")).get("item", {})
+                        shown += item.get("attachments", [])
+            assert list(events)
+
+        assert httpx.get(shown[0]["preview_url"]).content == PNG
