@@ -121,6 +121,9 @@ class Database:
             if isinstance(exc, PoolTimeout) and not answered:
                 self._start_probe()
             raise StoreUnavailableError(f"the database cannot be reached: {exc}") from exc
+        except psycopg.errors.ReadOnlySqlTransaction as exc:
+            # A former primary, until the address leads to the new one.
+            raise StoreUnavailableError(f"the database takes no writes: {exc}") from exc
         except psycopg.errors.QueryCanceled as exc:
             raise StoreUnavailableError(f"the database took too long: {exc}") from exc
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:

@@ -225,6 +225,15 @@ async def test_a_cancelled_call_leaves_a_working_store(direct_url: str) -> None:
         assert started.refusal is None
 
 
+async def test_a_database_that_takes_no_writes_for_now_is_unavailable(direct_url: str) -> None:
+    """As during a failover, while the address still leads to what is a replica by now."""
+    async with PostgresStore.open(
+        f"{direct_url}&options=-cdefault_transaction_read_only%3Don"
+    ) as s:
+        with pytest.raises(StoreUnavailableError, match="takes no writes"):
+            await s.begin_turn("turn", thread(), question("msg_1"), context=ADA)
+
+
 async def test_a_database_without_tables_says_that_it_is_not_migrated(
     database_server: DatabaseServer,
 ) -> None:
