@@ -48,17 +48,14 @@ async def tell(
         if items == told:
             yield None
         told = items
-        if view.state != "running":
+        # Where another turn has begun since the last look, this is how the first one ended.
+        if view.state != "running" or view.turn_id != first.turn_id:
             break
-        following = await anext(views)
-        if following.turn_id != first.turn_id:
-            # It has ended, and another one begun, since the last look.
-            break
-        view = following
+        view = await anext(views)
     for item in told.values():
         if isinstance(item, AssistantMessageItem):
             yield ThreadItemDoneEvent(item=item)
-    if view.state == "interrupted":
+    if view.state == "interrupted" and view.turn_id == first.turn_id:
         yield ErrorEvent(code="custom", message="This answer was cut off.", allow_retry=True)
 
 

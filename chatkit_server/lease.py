@@ -123,7 +123,9 @@ class TurnStore(Protocol):
 
     async def stop_turn(self, thread_id: str, *, context: Any) -> str | None: ...
 
-    async def load_turn(self, thread_id: str, *, history: int, context: Any) -> TurnView: ...
+    async def load_turn(
+        self, thread_id: str, turn_id: str | None, *, history: int, context: Any
+    ) -> TurnView: ...
 
     async def restore_turn(
         self,
@@ -211,7 +213,6 @@ class Lease:
             retry = 3 if start.refusal == "busy" else None
             raise RequestError(409, start.refusal, _REFUSALS[start.refusal], retry_after=retry)
         turn.thread_id = thread_id
-        turn.user_id = self._context.user_id
         turn.message = self._message
         turn.thread = start.thread
         turn.mark("store")
@@ -262,8 +263,9 @@ class Lease:
 
     async def _store_checkpoints(self, thread_id: str) -> None:
         turn = self._turn
+        storable = True
         while not await self._over_within(CHECKPOINT):
-            items, removed = turn.record.checkpoint()
+            items, removed = turn.record.checkpoint() if storable else ([], [])
             try:
                 state = await self._store.checkpoint_turn(
                     turn.id,
@@ -278,6 +280,8 @@ class Lease:
                 logger.warning("turn %s could not be checkpointed: %s", turn.id, error)
                 continue
             except Exception:
+                # An item that can't be stored; from now on, the thread is only held.
+                storable = False
                 turn.record.not_stored(items)
                 logger.exception("turn %s could not be checkpointed", turn.id)
                 continue

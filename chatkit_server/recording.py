@@ -18,10 +18,13 @@ from chatkit.store import NotFoundError, Store
 from chatkit.types import (
     AssistantMessageContentPartTextDelta,
     AssistantMessageItem,
+    ClientToolCallItem,
+    EndOfTurnItem,
     ErrorEvent,
     HiddenContextItem,
     SDKHiddenContextItem,
     StreamOptionsEvent,
+    TaskItem,
     ThreadItem,
     ThreadItemDoneEvent,
     ThreadItemUpdatedEvent,
@@ -29,6 +32,7 @@ from chatkit.types import (
     ThreadStreamEvent,
     ThreadUpdatedEvent,
     UserMessageItem,
+    WorkflowItem,
 )
 
 from .context import RequestContext
@@ -40,6 +44,8 @@ from .updates import apply_update
 logger = logging.getLogger("chatkit_server")
 
 STOPPED = "The user stopped this answer. It is not to be continued unless they ask."
+_TEXTS = (AssistantMessageItem, SDKHiddenContextItem)
+_NO_ANSWERS = (HiddenContextItem, SDKHiddenContextItem, WorkflowItem, TaskItem, EndOfTurnItem)
 _FIELDS = ("title", "status", "metadata", "allowed_image_domains")
 
 
@@ -80,14 +86,16 @@ class RecordingServer(ChatKitServer[RequestContext]):
                         yield held
                         held = None
                     await self._note(event, thread, turn, context)
-                    if isinstance(event, ThreadItemDoneEvent):
-                        if isinstance(event.item, HiddenContextItem | SDKHiddenContextItem):
-                            continue
-                        if isinstance(event.item, AssistantMessageItem):
-                            # Said to be done once it is stored.
-                            held = event
-                            record.held = event.item.id
-                            continue
+                    item = getattr(event, "item", None)
+                    if isinstance(item, HiddenContextItem | SDKHiddenContextItem):
+                        continue
+                    if isinstance(event, ThreadItemDoneEvent) and isinstance(
+                        item, AssistantMessageItem | ClientToolCallItem
+                    ):
+                        # Said to be done once it is stored: a client may answer a call at once.
+                        held = event
+                        record.held = event.item.id
+                        continue
                     yield event
                     if thread != told:
                         told = thread.model_copy(deep=True)
@@ -98,6 +106,7 @@ class RecordingServer(ChatKitServer[RequestContext]):
             await self.handle_stream_cancelled(thread, list(record.pending.values()), context)
             if not turn.hung_up:
                 raise
+            record.held = None
             if turn.reason != "left":
                 for event in self._last_words(turn, held):
                     yield event
@@ -123,8 +132,10 @@ class RecordingServer(ChatKitServer[RequestContext]):
             if fresh is None:
                 turn.outcome = "failed"
                 ending = ending or [_error("This chat was deleted or changed elsewhere.")]
-            elif fresh.title != told.title or fresh.status != told.status:
+            elif (fresh.title, fresh.status) != (told.title, told.status):
                 yield ThreadUpdatedEvent(thread=self._to_thread_response(fresh))
+        if turn.spoilt:
+            ending = ending or [_error("Parts of this answer could not be saved.")]
         if held is not None:
             record.held = None
             yield held
@@ -201,13 +212,39 @@ class RecordingServer(ChatKitServer[RequestContext]):
         turn = context.running_turn
         items, removed = turn.record.final()
         turn.finished = True
+        try:
+            return await self._store_end(turn, thread, items, removed, context)
+        except ConnectionError:
+            raise
+        except Exception:
+            turn.finished = False
+            texts = [item for item in items if isinstance(item, _TEXTS)]
+            if not texts:
+                raise
+            # A tool's item may have an id that another thread has, or be no JSON.
+            logger.exception("turn %s could not be stored; its texts are", turn.id)
+        turn.spoilt = True
+        turn.outcome = "failed" if turn.outcome == "completed" else turn.outcome
+        turn.changes = {}
+        fresh = await self._store_end(turn, thread, texts, removed, context)
+        turn.finished = True
+        return fresh
+
+    async def _store_end(
+        self,
+        turn: Turn,
+        thread: ThreadMetadata,
+        items: Sequence[ThreadItem],
+        removed: Sequence[str],
+        context: RequestContext,
+    ) -> ThreadMetadata | None:
         return await self._turn_store.finish_turn(
             turn.id,
             thread.id,
             items=items,
             removed=removed,
             # The old answer stays where there is no new one.
-            replace_after=turn.retry if any(map(_shows, items)) else None,
+            replace_after=turn.retry if any(map(_answers, items)) else None,
             state="failed" if turn.outcome == "refused" else turn.outcome,
             changes=turn.changes,
             default_title=_title(turn.items) if turn.record.answered() else None,
@@ -223,8 +260,8 @@ def _changes(before: ThreadMetadata, thread: ThreadMetadata) -> dict[str, Any]:
     }
 
 
-def _shows(item: ThreadItem) -> bool:
-    return not isinstance(item, HiddenContextItem | SDKHiddenContextItem)
+def _answers(item: ThreadItem) -> bool:
+    return not isinstance(item, _NO_ANSWERS)
 
 
 def _error(message: str, *, allow_retry: bool = False) -> ErrorEvent:

@@ -46,6 +46,7 @@ from chatkit.types import (
     UserMessageItem,
     is_streaming_req,
 )
+from pydantic_core import PydanticSerializationError
 
 from .allowance import Allowance
 from .answer import Answerer, Render, Search
@@ -125,6 +126,8 @@ class DocsServer(RecordingServer):
         self._turn_timeout = turn_timeout
         self._own_answers = own_answers
         self._offers = Offers.of(agent, models or {})
+        self._begun: set[Turn] = set()
+        """Also those that wait for their thread."""
         self.answerer = Answerer(
             self.store,
             search,
@@ -237,7 +240,8 @@ class DocsServer(RecordingServer):
         try:
             async for event in events:
                 turn.mark("first_event")
-                yield self._frame(event, context)
+                if (frame := self._frame(event, context)) is not None:
+                    yield frame
         except asyncio.CancelledError:
             turn.outcome = "stopped"
             raise
@@ -256,6 +260,7 @@ class DocsServer(RecordingServer):
     def _end(self, turn: Turn) -> None:
         if turn.thread_id and self._turns.get(turn.thread_id) is turn:
             del self._turns[turn.thread_id]
+        self._begun.discard(turn)
         turn.done.set()
         turn.log()
 
@@ -331,6 +336,9 @@ class DocsServer(RecordingServer):
         message: UserMessageItem | None,
         context: RequestContext,
     ) -> Lease:
+        turn.user_id = context.user_id
+        turn.asked = thread if isinstance(thread, str) else thread.id
+        self._begun.add(turn)
         return Lease(
             self._turn_store, self._turns, turn, thread, message, context, self.allowance.judge
         )
@@ -362,17 +370,23 @@ class DocsServer(RecordingServer):
         Raises:
             NotFoundError: the thread is unknown or somebody else's.
         """
-        turn = self._turns.get(thread_id)
-        if turn is not None and turn.user_id == context.user_id:
+        turns = [
+            turn
+            for turn in self._begun
+            if turn.asked == thread_id and turn.user_id == context.user_id
+        ]
+        for turn in turns:
             turn.hang_up("stopped")
+        for turn in turns:
             await turn.done.wait()
+        if any(turn.outcome == "stopped" for turn in turns):
             return True
         turn_id = await self._turn_store.stop_turn(thread_id, context=context)
         if turn_id is None:
             return False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_PATIENCE):
-                async for view in self._views(thread_id, context):
+                async for view in self._views(thread_id, turn_id, context):
                     if view.turn_id != turn_id or view.state != "running":
                         break
         return True
@@ -392,7 +406,7 @@ class DocsServer(RecordingServer):
         turn = self._turns.get(thread_id)
         if turn is not None and turn.user_id == context.user_id and turn.feed is not None:
             return turn.feed.read(self._frames(self._so_far(turn, context), context), grace=grace)
-        return await self._turn_store.load_turn(thread_id, history=HISTORY, context=context)
+        return await self._turn_store.load_turn(thread_id, None, history=HISTORY, context=context)
 
     async def follow_stored(
         self, thread_id: str, view: TurnView, context: RequestContext
@@ -401,14 +415,18 @@ class DocsServer(RecordingServer):
 
         None after each look, every `POLL` seconds, that has found nothing new.
         """
-        async for event in tell(view, self._views(thread_id, context)):
+        async for event in tell(view, self._views(thread_id, view.turn_id, context)):
             yield self._frame(event, context) if event is not None else None
 
-    async def _views(self, thread_id: str, context: RequestContext) -> AsyncIterator[TurnView]:
+    async def _views(
+        self, thread_id: str, turn_id: str | None, context: RequestContext
+    ) -> AsyncIterator[TurnView]:
         # By asking: a pooler in transaction mode passes no notifications on.
         while True:
             await asyncio.sleep(POLL)
-            yield await self._turn_store.load_turn(thread_id, history=HISTORY, context=context)
+            yield await self._turn_store.load_turn(
+                thread_id, turn_id, history=HISTORY, context=context
+            )
 
     def _so_far(self, turn: Turn, context: RequestContext) -> Iterator[ThreadStreamEvent]:
         if turn.thread is not None:
@@ -419,9 +437,15 @@ class DocsServer(RecordingServer):
         yield from turn.record.snapshot()
 
     def _frames(self, events: Iterable[ThreadStreamEvent], context: RequestContext) -> list[bytes]:
-        return [self._frame(event, context) for event in events]
+        frames = (self._frame(event, context) for event in events)
+        return [frame for frame in frames if frame is not None]
 
-    def _frame(self, event: ThreadStreamEvent, context: RequestContext) -> bytes:
+    def _frame(self, event: ThreadStreamEvent, context: RequestContext) -> bytes | None:
+        """None for what JSON can't hold: a fault of a tool, which is not to cost the answer."""
         if self.attachments is not None and isinstance(event, ThreadItemDoneEvent):
             event = ThreadItemDoneEvent(item=self.attachments.shown(event.item, context))
-        return b"data: " + self._serialize(event) + b"\n\n"
+        try:
+            return b"data: " + self._serialize(event) + b"\n\n"
+        except PydanticSerializationError as error:
+            logger.error("an event of type %s is no JSON and was left out: %s", event.type, error)
+            return None

@@ -41,6 +41,8 @@ class Turn:
     def __init__(self, kind: str) -> None:
         self.id = f"turn_{secrets.token_hex(16)}"
         self.kind = kind
+        self.asked: str | None = None
+        """The thread that it is to have; `thread_id` once it has it."""
         self.thread_id: str | None = None
         self.items: list[ThreadItem] | None = None
         """The thread's newest items, oldest first, where the first round trip brought them."""
@@ -71,6 +73,8 @@ class Turn:
         """Fields of the thread that the turn has changed."""
         self.finished = False
         """Whether the lease is given back and everything is stored."""
+        self.spoilt = False
+        """Whether some of its items could not be stored."""
         self.search: asyncio.Task[Sequence[Hit]] | None = None
         self.result: RunResultStreaming | None = None
         self._waiting: asyncio.Task[Any] | None = None

@@ -347,9 +347,9 @@ LOAD_TURN: Final = SQL("""
 TURN_ITEMS: Final = SQL("""
     select data::text from chatkit.items
     where thread_id = %(thread)s and user_id = %(user)s and data is not null
-    and turn_id = (
+    and turn_id = coalesce(%(asked)s::text, (
         select turn_id from chatkit.threads where id = %(thread)s and user_id = %(user)s
-    )
+    ))
     order by seq desc limit %(history)s
 """)
 

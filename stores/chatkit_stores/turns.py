@@ -221,12 +221,20 @@ class Turns:
         return str(asked[0][0]) if asked else None
 
     async def load_turn(
-        self, thread_id: str, *, history: int = 60, context: StoreContext
+        self,
+        thread_id: str,
+        turn_id: str | None = None,
+        *,
+        history: int = 60,
+        context: StoreContext,
     ) -> TurnView:
-        """The thread's last turn, and its newest items as of its last checkpoint."""
-        values = keys(context, thread=thread_id) | {"history": history}
+        """The thread's last turn, and its newest items as of its last checkpoint.
+
+        With `turn_id` the items are those of that turn, though a later one may be the last.
+        """
+        values = keys(context, thread=thread_id) | {"history": history, "asked": turn_id}
         turns, items = await self._database.ask(values, statements.LOAD_TURN, statements.TURN_ITEMS)
         if not turns:
             raise NotFoundError(f"thread {thread_id} not found")
-        [(turn_id, state)] = turns
-        return TurnView(turn_id, state, [read_item(data) for (data,) in reversed(items)])
+        [(last, state)] = turns
+        return TurnView(last, state, [read_item(data) for (data,) in reversed(items)])

@@ -137,6 +137,21 @@ async def test_the_last_turn_is_seen_with_what_it_has_added(
     assert (dead.turn_id, dead.state) == ("turn_2", "interrupted")
 
 
+async def test_a_turn_is_seen_to_its_end_though_a_later_one_has_begun(
+    store: PostgresStore,
+) -> None:
+    await store.begin_turn("turn_1", thread(), question("msg_1"), context=ADA)
+    await store.finish_turn("turn_1", "thr_1", items=[answer("m1", "Whole.")], context=ADA)
+    await store.begin_turn("turn_2", "thr_1", question("msg_2"), context=ADA)
+
+    view = await store.load_turn("thr_1", "turn_1", context=ADA)
+
+    assert (view.turn_id, view.state) == ("turn_2", "running")
+    assert view.items == [question("msg_1"), answer("m1", "Whole.")]
+    with pytest.raises(NotFoundError):
+        await store.load_turn("thr_1", "turn_1", context=BOB)
+
+
 async def test_a_turn_whose_server_died_is_closed_once_before_the_next_message(
     store: PostgresStore, direct_url: str
 ) -> None:
