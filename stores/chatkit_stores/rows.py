@@ -61,6 +61,11 @@ def thread_values(thread: ThreadMetadata) -> dict[str, Any]:
     return {"created_at": utc(thread.created_at), **_column_values(thread)}
 
 
+def snapshot(thread: ThreadMetadata) -> dict[str, Any]:
+    """What there is to save of a thread now, whatever becomes of the object."""
+    return {"thread": thread.id, **thread_values(thread)}
+
+
 def _column_values(thread: ThreadMetadata) -> dict[str, Any]:
     return {
         "title": _json(thread.title),

@@ -160,11 +160,6 @@ LOAD_ITEM: Final = SQL("""
     where id = %(item)s and thread_id = %(thread)s and user_id = %(user)s and data is not null
 """)
 
-ITEM_IS_DELETED: Final = SQL("""
-    select data is null from chatkit.items
-    where id = %(item)s and thread_id = %(thread)s and user_id = %(user)s
-""")
-
 # Behind HOLD_THREAD.
 DELETE_ITEM: Final = SQL("""
     update chatkit.items set data = null

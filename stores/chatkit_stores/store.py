@@ -11,7 +11,7 @@ from psycopg.sql import Composed
 from chatkit_stores import attachments, statements
 from chatkit_stores.answering import Switches
 from chatkit_stores.attachments import Attachments
-from chatkit_stores.database import Database, Row
+from chatkit_stores.database import Database, Query, Row
 from chatkit_stores.errors import TurnLostError
 from chatkit_stores.ids import new_id
 from chatkit_stores.restored import Restores
@@ -22,8 +22,9 @@ from chatkit_stores.rows import (
     keys,
     read_item,
     read_thread,
-    thread_values,
+    snapshot,
 )
+from chatkit_stores.snapshots import Snapshots
 from chatkit_stores.turns import Turns
 
 
@@ -36,6 +37,7 @@ class PostgresStore(Turns, Restores, Attachments, Switches, Store[StoreContext])
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._snapshots = Snapshots()
 
     @classmethod
     @asynccontextmanager
@@ -68,16 +70,36 @@ class PostgresStore(Turns, Restores, Attachments, Switches, Store[StoreContext])
         [threads] = await self._database.ask(values, statements.LOAD_THREAD)
         if not threads:
             raise NotFoundError(f"thread {thread_id} not found")
-        return read_thread(threads[0])
+        return self._read_thread(threads[0])
 
     async def save_thread(self, thread: ThreadMetadata, context: StoreContext) -> None:
-        values = keys(context, thread=thread.id) | thread_values(thread)
-        held, saved = await self._database.ask(
-            values, statements.HOLD_THREAD, statements.SAVE_THREAD
-        )
+        """Add the thread, or write the fields that were changed since it was loaded or saved.
+
+        The SDK saves a turn's thread as it was at the turn's beginning: what others changed in the
+        meantime stays. An object that this store has not seen replaces the whole thread.
+        """
+        now = snapshot(thread)
+        values = keys(context, thread=thread.id) | now
+        statement: Query = statements.SAVE_THREAD
+        # The SDK creates a thread by a copy, and goes on with an object that nobody has seen: that
+        # one is known by the request's context.
+        before = self._snapshots.of(thread) or self._snapshots.of(context)
+        known = before is not None and before["thread"] == thread.id
+        if before is not None and known:
+            changed = [name for name in now.keys() - {"created_at"} if now[name] != before[name]]
+            statement = statements.update_thread(changed)
+        held, saved = await self._database.ask(values, statements.HOLD_THREAD, statement)
         if not saved:
             _check_held(held, thread.id)
             raise NotFoundError(f"thread {thread.id} not found")
+        self._snapshots.keep(thread, now)
+        if not known:
+            self._snapshots.keep(context, now)
+
+    def _read_thread(self, row: Row) -> ThreadMetadata:
+        thread = read_thread(row)
+        self._snapshots.keep(thread, snapshot(thread))
+        return thread
 
     async def update_thread(
         self, thread_id: str, changes: Mapping[str, Any], *, context: StoreContext
@@ -92,7 +114,7 @@ class PostgresStore(Turns, Restores, Attachments, Switches, Store[StoreContext])
             values, statements.HOLD_THREAD, statements.update_thread(columns)
         )
         _check_held(held, thread_id)
-        return read_thread(threads[0])
+        return self._read_thread(threads[0])
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: StoreContext
@@ -103,7 +125,7 @@ class PostgresStore(Turns, Restores, Attachments, Switches, Store[StoreContext])
         places, rows = await self._database.ask(values, statements.THREAD_EXISTED, page)
         if after is not None and not places:
             raise NotFoundError(f"thread {after} not found")
-        threads = [read_thread(row) for row in rows[:limit]]
+        threads = [self._read_thread(row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(data=threads, has_more=more, after=threads[-1].id if more else None)
 
@@ -159,16 +181,12 @@ class PostgresStore(Turns, Restores, Attachments, Switches, Store[StoreContext])
         await self.add_thread_item(thread_id, item, context)
 
     async def delete_thread_item(self, thread_id: str, item_id: str, context: StoreContext) -> None:
+        """Delete the item. An unknown one is no error: the SDK takes back what it only streamed."""
         values = keys(context, thread=thread_id, item=item_id)
-        (held, found, *_), retried = await self._database.fly(
-            (statements.HOLD_THREAD, values),
-            (statements.ITEM_IS_DELETED, values),
-            (statements.DELETE_ITEM, values),
-            (statements.DELETE_FEEDBACK, values),
+        held, *_ = await self._database.ask(
+            values, statements.HOLD_THREAD, statements.DELETE_ITEM, statements.DELETE_FEEDBACK
         )
         _check_held(held, thread_id)
-        if not found or (found == [(True,)] and not retried):
-            raise NotFoundError(f"item {item_id} not found")
 
     async def add_feedback(
         self,
