@@ -35,7 +35,7 @@ def test_every_row_says_what_is_done_and_names_tests_that_exist() -> None:
     for number, wrong, done, tests in rows():
         assert wrong, number
         assert done, number
-        names = re.findall(r"`(tests/[^`]+)`", tests)
+        names = re.findall(r"`((?:tests|stores/chatkit_stores/testing)/[^`]+)`", tests)
         assert names, number
         missing = [name for name in names if not is_test(name)]
         assert not missing, f"{number}: {missing}"

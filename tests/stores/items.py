@@ -7,10 +7,13 @@ from chatkit.types import (
     AssistantMessageItem,
     FileAttachment,
     InferenceOptions,
+    ThreadItem,
     ThreadMetadata,
     UserMessageItem,
     UserMessageTextContent,
 )
+
+from chatkit_stores.testing import samples
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -38,6 +41,20 @@ def answer(
         created_at=NOON,
         content=[AssistantMessageContent(text=text)],
     )
+
+
+def items_of_every_kind(text: str) -> list[ThreadItem]:
+    items: list[ThreadItem] = []
+    for number, sample in enumerate(samples.thread_items(text)):
+        item = sample.model_copy(update={"id": f"item_{number}", "thread_id": "thr_1"})
+        if isinstance(item, UserMessageItem):
+            # The server has looked them up: their ids are no text of the user's.
+            item.attachments = [
+                attachment.model_copy(update={"id": f"atc_{number}_{place}", "thread_id": None})
+                for place, attachment in enumerate(item.attachments)
+            ]
+        items.append(item)
+    return items
 
 
 def file_attachment(name: str = "a.txt", attachment_id: str = "atc_file") -> FileAttachment:

@@ -1,77 +1,12 @@
-"""Threads: what is saved comes back, in order, and only to its owner."""
-
-import asyncio
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+"""Threads: what `PostgresStore` promises beyond the contract of all stores."""
 
 import pytest
 from chatkit.store import NotFoundError
-from chatkit.types import ClosedStatus, LockedStatus, ThreadMetadata
+from chatkit.types import LockedStatus
 
 from chatkit_stores import PostgresStore
-from tests.fixtures.postgres import ADA, BOB, rows
-from tests.stores.items import NOON, ODD_TEXTS, answer, question, thread
-
-
-@pytest.fixture
-def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-async def test_a_thread_comes_back_as_it_was_saved(store: PostgresStore) -> None:
-    for number, text in enumerate(ODD_TEXTS):
-        saved = ThreadMetadata(
-            id=f"thr_{number}",
-            created_at=NOON,
-            title=text,
-            status=LockedStatus(reason=text),
-            allowed_image_domains=[text, "a.b"],
-            metadata={text: [text, 1, None, {"deep": True}]},
-        )
-        await store.save_thread(saved, ADA)
-
-        assert await store.load_thread(saved.id, ADA) == saved
-
-
-async def test_saving_again_replaces_every_field(store: PostgresStore) -> None:
-    await store.save_thread(thread(title="Old"), ADA)
-    changed = thread(title=None).model_copy(
-        update={"status": ClosedStatus(), "metadata": {"a": 1}, "allowed_image_domains": []}
-    )
-
-    await store.save_thread(changed, ADA)
-
-    assert await store.load_thread("thr_1", ADA) == changed
-
-
-@pytest.mark.usefixtures("new_york")
-async def test_a_naive_time_is_this_machines_local_time(store: PostgresStore) -> None:
-    noon_in_new_york = datetime(2026, 7, 1, 12, 0)
-    await store.save_thread(ThreadMetadata(id="thr_1", created_at=noon_in_new_york), ADA)
-    await store.add_thread_item(
-        "thr_1", answer("msg_1").model_copy(update={"created_at": noon_in_new_york}), ADA
-    )
-
-    loaded = await store.load_thread("thr_1", ADA)
-    item = await store.load_item("thr_1", "msg_1", ADA)
-    assert loaded.created_at == item.created_at == datetime(2026, 7, 1, 16, 0, tzinfo=UTC)
-    assert loaded.created_at.utcoffset() == item.created_at.utcoffset() == UTC.utcoffset(None)
-    assert '"2026-07-01T16:00:00Z"' in loaded.model_dump_json()
-
-
-async def test_threads_of_one_instant_are_listed_newest_first(store: PostgresStore) -> None:
-    names = [f"thr_{number}" for number in range(25)]
-    for name in names:
-        await store.save_thread(thread(name), ADA)
-    await store.save_thread(thread("thr_3", "Saved again, and not newer for that"), ADA)
-
-    assert await _listed(store, "desc") == names[::-1]
-    assert await _listed(store, "asc") == names
+from tests.fixtures.postgres import ADA, rows
+from tests.stores.items import answer, question, thread
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
@@ -90,24 +25,6 @@ async def test_a_page_starts_after_a_thread_that_was_deleted(
     expected = names if order == "asc" else names[::-1]
     assert [found.id for found in first.data + rest.data] == expected
     assert (first.has_more, rest.has_more, rest.after) == (True, False, None)
-
-
-async def test_the_last_full_page_has_no_successor(store: PostgresStore) -> None:
-    for name in ("thr_1", "thr_2"):
-        await store.save_thread(thread(name), ADA)
-
-    page = await store.load_threads(2, None, "desc", ADA)
-
-    assert (len(page.data), page.has_more, page.after) == (2, False, None)
-    assert (await store.load_threads(10**9, None, "desc", ADA)).data == page.data
-
-
-async def test_a_cursor_that_never_was_is_not_found(store: PostgresStore) -> None:
-    await store.save_thread(thread("thr_bob"), BOB)
-
-    for after in ("thr_bob", "thr_none", "nu\0l"):
-        with pytest.raises(NotFoundError):
-            await store.load_threads(5, after, "desc", ADA)
 
 
 @pytest.mark.parametrize(("limit", "order"), [(0, "asc"), (-1, "asc"), (5, "sideways")])
@@ -195,24 +112,3 @@ async def test_an_update_that_a_thread_cannot_take_is_refused(
         await store.update_thread("thr_1", changes, context=ADA)
     with pytest.raises(ValueError, match=r"id|title"):
         await store.finish_turn("turn", "thr_1", changes=changes, context=ADA)
-
-
-async def test_a_thread_saved_twice_at_once_is_one_thread(store: PostgresStore) -> None:
-    names = [f"thr_{number}" for number in range(20)]
-    for name in names:
-        async with asyncio.TaskGroup() as group:
-            for number in range(6):
-                group.create_task(store.save_thread(thread(name, f"{number}"), ADA))
-
-    assert await _listed(store, "asc") == names
-
-
-async def _listed(store: PostgresStore, order: str) -> list[str]:
-    found: list[str] = []
-    after = None
-    while True:
-        page = await store.load_threads(4, after, order, ADA)
-        found += [entry.id for entry in page.data]
-        after = page.after
-        if not page.has_more:
-            return found

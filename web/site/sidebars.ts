@@ -14,7 +14,14 @@ const sidebars: SidebarsConfig = {
       type: "category",
       label: "Run",
       collapsed: false,
-      items: ["identity-and-security", "attachments", "limits", "tools", "operations"],
+      items: [
+        "identity-and-security",
+        "attachments",
+        "limits",
+        "tools",
+        "store-conformance",
+        "operations",
+      ],
     },
     {
       type: "category",
