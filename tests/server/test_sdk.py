@@ -275,10 +275,13 @@ Event = dict[str, Any]
 
 
 @contextmanager
-def provider(*events: Event) -> Iterator[str]:
-    """A Responses API that answers each call with these events; its base URL."""
+def provider(*answers: list[Event]) -> Iterator[str]:
+    """A Responses API that answers with these events, the last ones again; its base URL."""
+    numbers = itertools.count()
 
     async def answer(request: Request) -> Response:
+        events = answers[min(next(numbers), len(answers) - 1)]
+
         async def frames() -> AsyncIterator[str]:
             for number, event in enumerate(events):
                 yield f"data: {json.dumps({**event, 'sequence_number': number})}\n\n"
@@ -325,21 +328,43 @@ def says(text: str, *, index: int = 0, annotation: Event | None = None) -> list[
             "output_index": index,
             "item": {**item, "content": [part]},
         },
-        {
-            "type": "response.completed",
-            "response": {
-                "id": "resp_1",
-                "object": "response",
-                "created_at": 0,
-                "model": "m",
-                "output": [{**item, "content": [part]}],
-                "parallel_tool_calls": False,
-                "tool_choice": "auto",
-                "tools": [],
-                "status": "completed",
-            },
-        },
+        completed({**item, "content": [part]}),
     ]
+
+
+def completed(*items: Event) -> Event:
+    response = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 0,
+        "model": "m",
+        "output": items,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "status": "completed",
+    }
+    return {"type": "response.completed", "response": response}
+
+
+def calls(*names: str) -> list[Event]:
+    """The events of tools that are called side by side."""
+    items = [
+        {
+            "id": f"fc_{number}",
+            "call_id": f"call_{number}",
+            "type": "function_call",
+            "name": name,
+            "arguments": "{}",
+            "status": "completed",
+        }
+        for number, name in enumerate(names)
+    ]
+    done = [
+        {"type": "response.output_item.done", "output_index": number, "item": item}
+        for number, item in enumerate(items)
+    ]
+    return [*done, completed(*items)]
 
 
 def thinks(*pieces: str) -> list[Event]:
@@ -357,6 +382,33 @@ def thinks(*pieces: str) -> list[Event]:
     ]
 
 
+def test_of_two_client_tools_at_once_one_is_asked_and_the_thread_goes_on(
+    start_server: StartServer, tools_module: str
+) -> None:
+    with (
+        provider(calls("where", "where"), says("You are at 40.")) as base_url,
+        start_server(
+            openai_base_url=base_url,
+            model="m",
+            model_api="responses",
+            agent=f"{tools_module}:guide",
+        ) as url,
+    ):
+        client = Client(url)
+        asked = client.ask("Where am I?")
+        waiting = client.items(asked.thread_id)
+        events = client.events(
+            "threads.add_client_tool_output", thread_id=asked.thread_id, result={"y": 40}
+        )
+        items = client.items(asked.thread_id)
+
+    assert [item["type"] for item in waiting] == ["user_message", "workflow", "client_tool_call"]
+    assert [event for event in events if event["type"] == "error"] == []
+    assert items[-1]["content"][0]["text"] == "You are at 40."
+    # Side by side, the tools have shared one workflow, and each has its own task there.
+    assert len(items[1]["workflow"]["tasks"]) == 2
+
+
 def test_a_citation_of_the_providers_own_search_reaches_the_reader(
     start_server: StartServer,
 ) -> None:
@@ -368,7 +420,7 @@ def test_a_citation_of_the_providers_own_search_reaches_the_reader(
         "url": "https://example.com/a",
     }
     with (
-        provider(*says("See it there.", annotation=cited)) as base_url,
+        provider(says("See it there.", annotation=cited)) as base_url,
         start_server(openai_base_url=base_url, model="m", model_api="responses") as url,
     ):
         client = Client(url)
@@ -384,7 +436,7 @@ def test_a_long_thought_is_not_sent_again_with_every_word(start_server: StartSer
     pieces = [f"step {number}, " for number in range(1000)]
     thought = "".join(pieces)
     with (
-        provider(*thinks(*pieces), *says("Done.", index=1)) as base_url,
+        provider([*thinks(*pieces), *says("Done.", index=1)]) as base_url,
         start_server(openai_base_url=base_url, model="m", model_api="responses") as url,
     ):
         client = Client(url)
@@ -406,7 +458,7 @@ def test_a_long_thought_is_not_sent_again_with_every_word(start_server: StartSer
 
 def test_thinking_that_shows_nothing_leaves_no_empty_item(start_server: StartServer) -> None:
     with (
-        provider(*thinks(), *says("Done.", index=1)) as base_url,
+        provider([*thinks(), *says("Done.", index=1)]) as base_url,
         start_server(openai_base_url=base_url, model="m", model_api="responses") as url,
     ):
         client = Client(url)
