@@ -35,7 +35,7 @@ def sentence(error: BaseException) -> str | None:
     """What to tell whoever runs the server, where an error is theirs to mend; None otherwise."""
     # The side packages' errors say what to do; only `parts` may import them, so by name.
     theirs = type(error).__module__.startswith(("chatkit_stores", "chatkit_tools"))
-    if theirs or isinstance(error, SettingsError | ConnectionError):
+    if theirs or isinstance(error, SettingsError | ConnectionError | RequestError):
         return str(error)
     return None
 

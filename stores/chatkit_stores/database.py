@@ -127,7 +127,9 @@ class Database:
         except psycopg.errors.QueryCanceled as exc:
             raise StoreUnavailableError(f"the database took too long: {exc}") from exc
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
-            raise StoreUnavailableError(f"the database is not migrated: {exc}") from exc
+            # Its first line: the others quote the statement.
+            found = exc.diag.message_primary
+            raise StoreUnavailableError(f"the database is not migrated: {found}") from exc
         except psycopg.errors.UniqueViolation as exc:
             raise IdTakenError(f"the id exists elsewhere: {exc.diag.constraint_name}") from exc
         except psycopg.OperationalError:

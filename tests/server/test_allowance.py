@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 from chatkit.types import ThreadItem, ThreadMetadata
@@ -267,6 +268,27 @@ def test_an_answer_that_is_being_written_is_stopped_and_kept(
         kept = ada.items(thread_id)[-1]
         assert kept["type"] == "assistant_message"
         assert "One two three".startswith(kept["content"][0]["text"][:8])
+
+
+def test_the_commands_say_how_it_stands_in_a_sentence(database_url: str, tmp_path: Path) -> None:
+    def run(*arguments: str, dsn: str = database_url) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "chatkit_server", *arguments],
+            env={**os.environ, "DATABASE_URL": dsn},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    run("answering", "off", "--message", "Back at noon.")
+    asked = run("ask", QUESTION)
+    empty = run("answering", dsn=urlsplit(database_url)._replace(path="/postgres").geturl())
+
+    assert (asked.returncode, asked.stderr) == (1, "chatkit-server: Back at noon.\n")
+    assert empty.returncode == 1
+    assert "the database is not migrated" in empty.stderr
+    assert len(empty.stderr.splitlines()) == 1
 
 
 def test_a_message_for_readers_needs_a_mode_in_which_they_see_it(tmp_path: Path) -> None:
