@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 from chatkit.store import NotFoundError
@@ -155,7 +156,7 @@ class JournaledStore:
         self._judge(alone, context.user_id)
         turn.away, turn.created = True, created
         # Interrupted, unless its end follows.
-        turn.kept = await self._keep(turn, thread_id, [message], context, state="interrupted")
+        turn.kept = await self._keep(turn, thread_id, context, items=[message], state="interrupted")
         turn.notice = _NOTICES[turn.created is not None, turn.kept]
         return alone
 
@@ -177,7 +178,9 @@ class JournaledStore:
             return state
         # Not once it has finished: what is replayed last must be its end.
         if turn.kept and not turn.finished and (items or removed):
-            await self._keep(turn, thread_id, items, context, state="interrupted", removed=removed)
+            await self._keep(
+                turn, thread_id, context, items=items, removed=removed, state="interrupted"
+            )
         return "running"
 
     async def finish_turn(
@@ -194,49 +197,41 @@ class JournaledStore:
         context: RequestContext,
     ) -> ThreadMetadata | None:
         turn = context.running_turn
+        ending: dict[str, Any] = {
+            "items": items,
+            "removed": removed,
+            "replace_after": replace_after,
+            "state": state,
+            "changes": changes,
+            "default_title": default_title,
+        }
         if not turn.away:
+            finish = partial(self._store.finish_turn, turn_id, thread_id, context=context, **ending)
+            fresh: ThreadMetadata | None
             try:
-                fresh: ThreadMetadata | None = await self._store.finish_turn(
-                    turn_id,
-                    thread_id,
-                    items=items,
-                    removed=removed,
-                    replace_after=replace_after,
-                    state=state,
-                    changes=changes,
-                    default_title=default_title,
-                    context=context,
-                )
+                fresh = await finish()
                 return fresh
             except ConnectionError as error:
                 if self._journal is None:
-                    raise
+                    # The pool may only have been full; where the database is gone, that is known.
+                    fresh = await finish()
+                    return fresh
                 logger.warning("turn %s goes to the journal: %s", turn_id, error)
                 turn.kept = True
-        if turn.kept:
-            kept = await self._keep(
-                turn,
-                thread_id,
-                items,
-                context,
-                state=state,
-                removed=removed,
-                replace_after=replace_after,
-                changes=changes,
-                default_title=default_title,
-            )
-            if not kept:
-                raise ConnectionError("neither the database nor the journal takes the turn")
+        if turn.kept and not await self._keep(turn, thread_id, context, **ending):
+            raise ConnectionError("neither the database nor the journal takes the turn")
         thread = turn.thread or ThreadMetadata(id=thread_id, created_at=datetime.now(UTC))
-        titled = {"title": default_title} if turn.created and default_title else {}
+        known = turn.created is not None or not turn.away
+        titled = {"title": default_title} if known and thread.title is None else {}
         return thread.model_copy(update=titled | dict(changes))
 
     async def _keep(
         self,
         turn: Turn,
         thread_id: str,
-        items: Sequence[ThreadItem],
         context: RequestContext,
+        *,
+        items: Sequence[ThreadItem],
         **ending: Any,
     ) -> bool:
         if self._journal is None:
@@ -272,7 +267,8 @@ class JournaledStore:
                 pause = _SHORTEST_PAUSE
             except ConnectionError as error:
                 logger.debug("the journal waits for the database: %s", error)
-            except OSError:
+            except Exception:
+                # Whatever it is: without this task, nothing would be replayed any more.
                 logger.exception("the journal can't be replayed")
             if self._journal.entries:
                 await asyncio.sleep(pause)

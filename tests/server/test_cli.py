@@ -82,6 +82,7 @@ def test_an_unreadable_document_is_named_and_the_rest_is_indexed(place: Path) ->
         (("index", "docs", "--base-url", "docs"), {}, "must start with / or https://"),
         (("index", "docs"), {"CHATKIT_DATA_DIR": "/dev/null"}, "CHATKIT_DATA_DIR is '/dev/null'"),
         (("serve",), {"CHATKIT_DATA_DIR": "/dev/null/x"}, "CHATKIT_DATA_DIR is '/dev/null/x'"),
+        (("serve",), {"CHATKIT_JOURNAL_DIR": "/dev/null/x"}, "CHATKIT_JOURNAL_DIR to a folder"),
         (("serve",), {"CHATKIT_SITE_DIR": "nowhere"}, "there is no such folder"),
         (("serve",), {"PORT": "http"}, "PORT is 'http'"),
         (("serve", "--port", "99999"), {}, "99999"),

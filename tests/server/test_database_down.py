@@ -209,6 +209,7 @@ def test_an_answer_that_loses_the_database_half_way_is_kept(start: StartAway, li
         assert again.of("notice") == []
 
     assert (reply.text, reply.error) == ("One two three four.", None)
+    assert reply.of("thread.updated")[0]["thread"]["title"] == NEON
     assert entries == 1
 
 
@@ -350,6 +351,7 @@ def test_a_killed_server_leaves_its_journal_to_the_next(
                 # Until a checkpoint of the answer is in the journal as well.
                 while ready(client)["journal"]["entries"] < 4:
                     pass
+                assert model.requests[1].hung_up_at is None
                 first.send_signal(signal.SIGKILL)
                 first.wait()
         line.mend()
