@@ -3,7 +3,7 @@
 A delta costs the parser, the Agents SDK and the connection to the reader a third of a millisecond,
 however short its text. Two things here lower that. Deltas that have queued up are joined before
 they are parsed: while many answers stream at once, each is read every few hundredths of a second,
-and what has come in meanwhile becomes one delta; with few of them nothing waits. And a delta's
+and what has come in meanwhile becomes one delta; with few of them nothing waits. And an event's
 class is known from its type, where the openai package tries all fifty of its union.
 """
 
@@ -14,12 +14,12 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import httpx2
 from openai import AsyncOpenAI, DefaultAioHttpClient
 from openai.types.chat import ChatCompletionChunk
-from openai.types.responses import ResponseStreamEvent, ResponseTextDeltaEvent
+from openai.types.responses import ResponseStreamEvent
 from pydantic import BaseModel, ValidationError
 
 # So many deltas a second, of all answers together, are worth their own way to the reader.
@@ -37,7 +37,11 @@ _EVENT = re.compile(
 # What differs between two deltas that belong together, beside their text.
 _CHANGING = ("sequence_number", "obfuscation", "created")
 
-
+_EVENTS: dict[str, type[BaseModel]] = {
+    kind: event
+    for event in get_args(get_args(ResponseStreamEvent)[0])
+    for kind in get_args(event.model_fields["type"].annotation)
+}
 _T = TypeVar("_T")
 
 
@@ -57,9 +61,8 @@ class StreamingClient(AsyncOpenAI):
         known: type[BaseModel] | None = None
         if cast_to is ChatCompletionChunk:
             known = ChatCompletionChunk
-        elif isinstance(data, dict) and data.get("type") == "response.output_text.delta":
-            union = cast("object", cast_to) is ResponseStreamEvent
-            known = ResponseTextDeltaEvent if union else None
+        elif cast("object", cast_to) is ResponseStreamEvent and isinstance(data, dict):
+            known = _EVENTS.get(str(data.get("type")))
         if known is not None:
             try:
                 return cast("_T", known.model_validate(data))

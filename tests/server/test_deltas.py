@@ -266,6 +266,59 @@ async def test_a_client_reads_the_same_from_an_answer_among_many() -> None:
     assert sum(map(len, found)) < 10 * sum(map(len, expected)) / 2
 
 
+def _whole_answer() -> list[dict[str, Any]]:
+    """An event of each kind that an answer with a tool has."""
+    call = {
+        "id": "fc_1",
+        "call_id": "call_1",
+        "type": "function_call",
+        "name": "search_docs",
+        "arguments": "{}",
+        "status": "completed",
+    }
+    part = {"type": "output_text", "text": "Hi", "annotations": []}
+    item = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        "content": [part],
+    }
+    response = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 0,
+        "model": "m",
+        "output": [call, item],
+        "parallel_tool_calls": False,
+        "tool_choice": "auto",
+        "tools": [],
+        "status": "completed",
+    }
+    place = {"output_index": 0, "sequence_number": 1}
+    return [
+        {"type": "response.created", "response": response, "sequence_number": 0},
+        {"type": "response.output_item.added", "item": call, **place},
+        {
+            "type": "response.function_call_arguments.delta",
+            "item_id": "fc_1",
+            "delta": "{",
+            **place,
+        },
+        {"type": "response.output_item.done", "item": item, **place},
+        {"type": "response.content_part.added", "part": part, **PLACE, "sequence_number": 2},
+        {
+            "type": "response.reasoning_summary_text.delta",
+            "delta": "Hm",
+            "item_id": "rs_1",
+            "summary_index": 0,
+            **place,
+        },
+        {"type": "response.completed", "response": response, "sequence_number": 9},
+        {"type": "error", "code": "x", "message": "y", "param": None, "sequence_number": 9},
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "event"),
     [
@@ -274,6 +327,9 @@ async def test_a_client_reads_the_same_from_an_answer_among_many() -> None:
         (ResponseStreamEvent, delta("Hi", logprobs=[{"token": "Hi", "logprob": -0.1}])),
         (ResponseStreamEvent, {"type": "response.output_text.delta", "delta": None}),
         (ResponseStreamEvent, {"type": "response.output_text.done", "text": "Hi", **PLACE}),
+        (ResponseStreamEvent, {"type": "response.news", "of": "a later API"}),
+        (ResponseStreamEvent, {"type": ["response.news"]}),
+        *((ResponseStreamEvent, event) for event in _whole_answer()),
         (ChatCompletionChunk, chunk("Hi")),
         (ChatCompletionChunk, chunk(None, "stop", usage=None, news=1)),
         (ChatCompletionChunk, {"id": "1", "choices": [{"delta": {"content": "Hi"}}]}),
