@@ -1,13 +1,13 @@
 """Measures what the README promises, and prints ratios and counts.
 
-make bench                    start, first text, round trips, memory, size of the bubble
+make bench                    start, first text, memory, size of the bubble, and the subjects below
 make bench CORPORA=DIR        indexing and search too, over the corpora in DIR
+python -m tests.bench.streams one subject alone: round_trips, retry, pages, streams
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import signal
 import socket
@@ -23,15 +23,10 @@ from pathlib import Path
 import httpx
 import psutil
 
-from chatkit_server.app import create_app
-from chatkit_server.settings import read_settings
-from chatkit_server.testing import Answer, ModelRequest, Say, ScriptedModel, serve_in_thread
-from chatkit_stores.embedded import embedded_postgres
+from tests.bench.grounds import DOCS, ROOT, UNLIMITED, command
 from tests.fixtures.app import Client, message
-from tests.fixtures.flights import Flights
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "web/site/docs"
+SUBJECTS = ("round_trips", "retry", "pages", "streams")
 QUESTION = "How do I connect it to Neon?"
 TURNS = 1000
 
@@ -40,21 +35,20 @@ def show(what: str, measured: str, goal: str = "") -> None:
     print(f"{what:58} {measured:>28}   {goal}", flush=True)
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "chatkit_server", *arguments]
-
-
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, psutil.Process, float]]:
     """What `make run` does once everything is built: its URL, process, seconds until ready."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    environment = {**os.environ, "CHATKIT_DATA_DIR": str(folder), "PORT": str(port)}
+    data = {"CHATKIT_DATA_DIR": str(folder), "PORT": str(port)}
+    environment = {**os.environ, **UNLIMITED, **data}
     url = f"http://127.0.0.1:{port}"
     started = time.perf_counter()
-    index = command("index", str(DOCS), "--base-url", "/docs", "--quiet")
+    index = command("chatkit_server", "index", str(DOCS), "--base-url", "/docs", "--quiet")
     subprocess.run(index, env=environment, check=True, stdout=subprocess.DEVNULL)
-    with subprocess.Popen(command("serve"), env=environment, stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(
+        command("chatkit_server", "serve"), env=environment, stderr=subprocess.DEVNULL
+    ) as server:
         try:
             while True:
                 try:
@@ -124,43 +118,6 @@ def memory(client: Client, process: psutil.Process) -> None:
     )
 
 
-def round_trips(folder: Path) -> None:
-    async def run() -> None:
-        async with embedded_postgres(folder / "postgres") as dsn, Flights.to(dsn) as flights:
-            await asyncio.to_thread(count, flights)
-
-    def count(flights: Flights) -> None:
-        before: list[int] = []
-
-        def answer(_: ModelRequest) -> Answer:
-            before.append(flights.count)
-            return Say("Set the variable [1].")
-
-        with ScriptedModel(answer) as model:
-            settings = read_settings(
-                {
-                    "database_url": flights.dsn,
-                    "data_dir": folder,
-                    "openai_base_url": model.base_url,
-                    "model": "scripted",
-                }
-            )
-            with serve_in_thread(create_app(settings)) as url:
-                client = Client(url)
-                thread_id = None
-                for what in ("new thread", "next message"):
-                    flights.reset()
-                    reply = client.ask(QUESTION, thread_id)
-                    thread_id = thread_id or reply.thread_id
-                    show(
-                        f"database round trips, {what}: before the model, after it",
-                        f"{before[-1]}, {flights.count - before[-1]}",
-                        "1, 1",
-                    )
-
-    asyncio.run(run())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--corpora", type=Path, metavar="DIR", help="folders of documents")
@@ -169,7 +126,9 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         start_and_first_text(folder / "data")
-        round_trips(folder / "data")
+    for subject in SUBJECTS:
+        print(flush=True)
+        subprocess.run(command(f"tests.bench.{subject}"), check=True)
     bubble = ["npm", "--silent", "--prefix", str(ROOT / "web/site"), "run", "measure-bubble"]
     subprocess.run(bubble, check=True)
     for script in ("search.py", "retrieval.py") if arguments.corpora else ():
