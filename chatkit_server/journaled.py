@@ -169,10 +169,12 @@ class JournaledStore:
         removed: Sequence[str],
         lease: float,
         context: RequestContext,
-    ) -> Literal["running", "stopping"] | None:
+    ) -> Literal["running", "followed", "stopping"] | None:
         turn = context.running_turn
         if not turn.away:
-            state: Literal["running", "stopping"] | None = await self._store.checkpoint_turn(
+            state: (
+                Literal["running", "followed", "stopping"] | None
+            ) = await self._store.checkpoint_turn(
                 turn_id, thread_id, items=items, removed=removed, lease=lease, context=context
             )
             return state

@@ -103,7 +103,7 @@ class TurnStore(Protocol):
         removed: Sequence[str],
         lease: float,
         context: Any,
-    ) -> Literal["running", "stopping"] | None: ...
+    ) -> Literal["running", "followed", "stopping"] | None: ...
 
     async def finish_turn(
         self,
@@ -124,7 +124,7 @@ class TurnStore(Protocol):
     async def stop_turn(self, thread_id: str, *, context: Any) -> str | None: ...
 
     async def load_turn(
-        self, thread_id: str, turn_id: str | None, *, history: int, context: Any
+        self, thread_id: str, turn_id: str | None, *, history: int, follow: bool, context: Any
     ) -> TurnView: ...
 
     async def restore_turn(
@@ -290,6 +290,7 @@ class Lease:
             if state is None:
                 turn.hang_up("lost")
                 return
+            turn.followed = state == "followed"
             if state == "stopping":
                 turn.hang_up("stopped")
 

@@ -155,6 +155,8 @@ class RecordingServer(ChatKitServer[RequestContext]):
                 yield _error("This chat was deleted or changed elsewhere.")
             case "shutdown":
                 yield _error("The server is restarting. Try again in a moment.", allow_retry=True)
+            case _ if turn.spoilt:
+                yield _error("Parts of this answer could not be saved.")
 
     async def _note(
         self, event: ThreadStreamEvent, thread: ThreadMetadata, turn: Turn, context: RequestContext
@@ -204,6 +206,7 @@ class RecordingServer(ChatKitServer[RequestContext]):
         try:
             await self._finish(thread, context)
         except ConnectionError as error:
+            turn.spoilt = True
             logger.warning("stopped turn %s could not be stored: %s", turn.id, error)
 
     async def _finish(

@@ -22,6 +22,8 @@ RUNNING: dict[asyncio.Task[None], Turn] = {}
 # A reader that takes nothing any more: 20,000 events are some 6 MB.
 _LONGEST_BACKLOG = 20_000
 _MOST_READERS = 16
+# How often a turn without readers here looks whether it is followed elsewhere.
+_FOLLOWED = 5.0
 PING = b": ping\n\n"
 STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
@@ -74,15 +76,23 @@ class Feed:
         if self._readers or self.task.done():
             return
         if reader.grace:
-            self._waiting = asyncio.get_running_loop().call_later(
-                reader.grace, self.turn.hang_up, "left"
-            )
+            self._wait_for_readers(reader.grace)
             return
         if gone:
             while not reader.queue.empty():
                 if frame := reader.queue.get_nowait():
                     self.turn.record.count_unsent(frame)
         self.turn.hang_up("left")
+
+    def _wait_for_readers(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.call_later(seconds, self._give_up, min(seconds, _FOLLOWED))
+
+    def _give_up(self, again: float) -> None:
+        if self.turn.followed:
+            self._wait_for_readers(again)
+        else:
+            self.turn.hang_up("left")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del RUNNING[task]

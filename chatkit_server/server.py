@@ -253,8 +253,7 @@ class DocsServer(RecordingServer):
             raise
         finally:
             deadline.cancel()
-            if turn.search is not None:
-                turn.search.cancel()
+            turn.drop_search()
             self._end(turn)
 
     def _end(self, turn: Turn) -> None:
@@ -403,10 +402,14 @@ class DocsServer(RecordingServer):
         Raises:
             NotFoundError: the thread is unknown or somebody else's.
         """
-        turn = self._turns.get(thread_id)
+        turn = self._turns.get(thread_id) or next(
+            (turn for turn in self._begun if turn.asked == thread_id), None
+        )
         if turn is not None and turn.user_id == context.user_id and turn.feed is not None:
             return turn.feed.read(self._frames(self._so_far(turn, context), context), grace=grace)
-        return await self._turn_store.load_turn(thread_id, None, history=HISTORY, context=context)
+        return await self._turn_store.load_turn(
+            thread_id, None, history=HISTORY, follow=True, context=context
+        )
 
     async def follow_stored(
         self, thread_id: str, view: TurnView, context: RequestContext
@@ -415,17 +418,23 @@ class DocsServer(RecordingServer):
 
         None after each look, every `POLL` seconds, that has found nothing new.
         """
-        async for event in tell(view, self._views(thread_id, view.turn_id, context)):
+        views = self._views(thread_id, view.turn_id, context, follow=True)
+        async for event in tell(view, views):
             yield self._frame(event, context) if event is not None else None
 
     async def _views(
-        self, thread_id: str, turn_id: str | None, context: RequestContext
+        self,
+        thread_id: str,
+        turn_id: str | None,
+        context: RequestContext,
+        *,
+        follow: bool = False,
     ) -> AsyncIterator[TurnView]:
         # By asking: a pooler in transaction mode passes no notifications on.
         while True:
             await asyncio.sleep(POLL)
             yield await self._turn_store.load_turn(
-                thread_id, turn_id, history=HISTORY, context=context
+                thread_id, turn_id, history=HISTORY, follow=follow, context=context
             )
 
     def _so_far(self, turn: Turn, context: RequestContext) -> Iterator[ThreadStreamEvent]:

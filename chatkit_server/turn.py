@@ -61,6 +61,8 @@ class Turn:
         """What is there of answers that were stopped."""
         self.thread: ThreadMetadata | None = None
         self.feed: Feed | None = None
+        self.followed = False
+        """Whether somebody reads it on another replica."""
         self.away = False
         """Whether the turn began without the database."""
         self.kept = False
@@ -134,6 +136,12 @@ class Turn:
                 self._waiting = None
             self.check()
             yield event
+
+    def drop_search(self) -> None:
+        """Cancel a search that nobody waits for any more, failed or not."""
+        if self.search is not None:
+            self.search.cancel()
+            self.search.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def check(self) -> None:
         """Raise CancelledError where the reader has left before there was a run to cancel."""

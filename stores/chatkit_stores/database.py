@@ -86,16 +86,17 @@ class Database:
                 await asyncio.wait([database._probe])
             await pool.close()
 
-    async def fly(self, *statements: Statement) -> Flight:
+    async def fly(self, *statements: Statement, patient: bool = False) -> Flight:
         """Carry out the statements in one round trip, all or none of them.
 
         When the connection turns out to be gone, they are sent once more over another one:
-        they must be idempotent.
+        they must be idempotent. Those who are patient wait half a minute for a connection of a
+        pool that is full.
         """
         if self._probe is not None:
             raise StoreUnavailableError("the database cannot be reached: it did not answer lately")
         try:
-            return Flight(await self._fly(statements), retried=False)
+            return Flight(await self._fly(statements, 6 if patient else 1), retried=False)
         except psycopg.OperationalError as exc:
             logger.info("a database connection failed, trying another one: %s", exc)
         # One dropped connection is seldom alone: a restart takes all idle ones.
@@ -110,7 +111,7 @@ class Database:
         """Like `fly`, with the same values for all."""
         return (await self.fly(*((query, values) for query in queries))).rows
 
-    async def _fly(self, statements: tuple[Statement, ...]) -> list[list[Row]]:
+    async def _fly(self, statements: tuple[Statement, ...], tries: int = 1) -> list[list[Row]]:
         started_at = time.monotonic()
         try:
             async with self._pool.connection() as connection:
@@ -118,6 +119,8 @@ class Database:
         except (PoolTimeout, PoolClosed, TooManyRequests) as exc:
             # Where others are in flight or had answers meanwhile, the pool is only full.
             answered = self._in_flight or self._answered_at >= started_at
+            if isinstance(exc, PoolTimeout) and answered and tries > 1:
+                return await self._fly(statements, tries - 1)
             if isinstance(exc, PoolTimeout) and not answered:
                 self._start_probe()
             raise StoreUnavailableError(f"the database cannot be reached: {exc}") from exc

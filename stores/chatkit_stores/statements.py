@@ -236,7 +236,8 @@ CREATE_LEASED: Final = SQL("""
 
 LEASE: Final = SQL("""
     update chatkit.threads
-    set turn_id = %(turn)s, turn_state = 'running', lease_until = {lease_end}, stop_turn = null
+    set turn_id = %(turn)s, turn_state = 'running', lease_until = {lease_end}, stop_turn = null,
+        followed_until = null
     where id = %(thread)s and user_id = %(user)s and not deleted and {is_free}
     returning id
 """).format(lease_end=_LEASE_END, is_free=_IS_FREE)
@@ -250,7 +251,8 @@ RETRIED: Final = _RETRIED.format(column=SQL("kind"))
 
 LEASE_FOR_RETRY: Final = SQL("""
     update chatkit.threads
-    set turn_id = %(turn)s, turn_state = 'running', lease_until = {lease_end}, stop_turn = null
+    set turn_id = %(turn)s, turn_state = 'running', lease_until = {lease_end}, stop_turn = null,
+        followed_until = null
     where id = %(thread)s and user_id = %(user)s and not deleted and {is_free}
     and ({kind}) = 'user_message'
     returning id
@@ -276,7 +278,8 @@ _RUNS: Final = SQL("turn_id = %(turn)s and lease_until is not null")
 RENEW: Final = SQL("""
     update chatkit.threads set lease_until = {lease_end}
     where id = %(thread)s and user_id = %(user)s and not deleted and {runs}
-    returning stop_turn is not distinct from turn_id or not {is_answered}
+    returning stop_turn is not distinct from turn_id or not {is_answered},
+        coalesce(followed_until > clock_timestamp(), false)
 """).format(lease_end=_LEASE_END, runs=_RUNS, is_answered=_IS_ANSWERED)
 
 PUT_CHECKPOINT: Final = _PUT_ITEM.format(condition=_RUNS)
@@ -329,6 +332,13 @@ STOP: Final = SQL("""
     where id = %(thread)s and user_id = %(user)s and not deleted
     and turn_state = 'running' and lease_until > clock_timestamp()
     returning turn_id
+""")
+
+# Not at each look, which would be a write each half second.
+FOLLOW: Final = SQL("""
+    update chatkit.threads set followed_until = clock_timestamp() + interval '10 seconds'
+    where id = %(thread)s and user_id = %(user)s and not deleted and turn_state = 'running'
+    and (followed_until is null or followed_until < clock_timestamp() + interval '6 seconds')
 """)
 
 LOAD_TURN: Final = SQL("""

@@ -143,13 +143,13 @@ class Turns:
         removed: Sequence[str] = (),
         lease: float = 10.0,
         context: StoreContext,
-    ) -> Literal["running", "stopping"] | None:
+    ) -> Literal["running", "followed", "stopping"] | None:
         """Store what there is of the answer and hold the thread longer, in one round trip.
 
         Returns:
-            "stopping" when the turn was asked to stop, or all of them were; None, and nothing
-            written, when the thread is gone, or the turn has finished or lost the thread to a
-            later one.
+            "followed" while somebody reads the turn by `load_turn`; "stopping" when the turn was
+            asked to stop, or all of them were; None, and nothing written, when the thread is gone,
+            or the turn has finished or lost the thread to a later one.
         """
         values = keys(context, thread=thread_id, turn=turn_id) | {"lease": lease}
         flight = await self._database.fly(
@@ -159,7 +159,8 @@ class Turns:
         )
         if not flight.rows[0]:
             return None
-        return "stopping" if flight.rows[0] == [(True,)] else "running"
+        [(stopping, followed)] = flight.rows[0]
+        return "stopping" if stopping else "followed" if followed else "running"
 
     async def finish_turn(
         self,
@@ -204,6 +205,8 @@ class Turns:
                 statements.finish_turn(columns, default_title="title" not in columns),
                 values | columns | default_title_value(default_title) | {"state": state},
             ),
+            # Whoever asks may be told to come again; what was answered would be lost.
+            patient=True,
         )
         finished = flight.rows[-1]
         return read_thread(finished[0]) if finished else None
@@ -226,14 +229,19 @@ class Turns:
         turn_id: str | None = None,
         *,
         history: int = 60,
+        follow: bool = False,
         context: StoreContext,
     ) -> TurnView:
         """The thread's last turn, and its newest items as of its last checkpoint.
 
-        With `turn_id` the items are those of that turn, though a later one may be the last.
+        With `turn_id` the items are those of that turn, though a later one may be the last. With
+        `follow` the turn learns that somebody reads it, for the next ten seconds.
         """
         values = keys(context, thread=thread_id) | {"history": history, "asked": turn_id}
-        turns, items = await self._database.ask(values, statements.LOAD_TURN, statements.TURN_ITEMS)
+        told = [statements.FOLLOW] if follow else []
+        turns, items, *_ = await self._database.ask(
+            values, statements.LOAD_TURN, statements.TURN_ITEMS, *told
+        )
         if not turns:
             raise NotFoundError(f"thread {thread_id} not found")
         [(last, state)] = turns

@@ -388,6 +388,32 @@ def test_an_answer_is_followed_and_stopped_from_another_replica(
         assert last_state(elsewhere, thread_id) == "stopped"
 
 
+def test_an_answer_that_is_read_on_another_replica_goes_on(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit_server.resume.GRACE", 2.0)
+    monkeypatch.setattr("chatkit_server.lease.CHECKPOINT", 0.2)
+    with (
+        ScriptedModel(Say("One two three four five", hold_after=4)) as model,
+        start_server(openai_base_url=model.base_url, model="m") as here,
+        start_server() as there,
+    ):
+        client = Client(here)
+        with running(client, **{"X-Chatkit-Resume": "1"}) as (thread_id, _):
+            pass
+        left_at = time.monotonic()
+        with resumed(Client(there, client.secret), thread_id) as followed:
+            seen = read(followed)
+            next(seen)
+            while time.monotonic() < left_at + 3:
+                assert last_state(client, "thr_none") is None
+            model.release()
+            told = list(seen)
+
+        assert model.requests[0].hung_up_at is None
+        assert text_told(told) == "One two three four five"
+
+
 def test_a_deleted_thread_stops_its_answer_on_another_replica_too(
     start_server: StartServer,
 ) -> None:

@@ -103,6 +103,21 @@ async def test_a_stop_from_elsewhere_reaches_the_turn_at_its_next_checkpoint(
     assert next_turn == "running"
 
 
+async def test_a_turn_learns_that_it_is_read_elsewhere(store: PostgresStore) -> None:
+    await store.begin_turn("turn_1", thread(), question("msg_1"), context=ADA)
+    await store.load_turn("thr_1", context=ADA)
+    unread = await store.checkpoint_turn("turn_1", "thr_1", context=ADA)
+    await store.load_turn("thr_1", follow=True, context=ADA)
+    read = await store.checkpoint_turn("turn_1", "thr_1", context=ADA)
+    await store.stop_turn("thr_1", context=ADA)
+    stopped = await store.checkpoint_turn("turn_1", "thr_1", context=ADA)
+    await store.finish_turn("turn_1", "thr_1", context=ADA)
+    await store.begin_turn("turn_2", "thr_1", question("msg_2"), context=ADA)
+
+    assert (unread, read, stopped) == ("running", "followed", "stopping")
+    assert await store.checkpoint_turn("turn_2", "thr_1", context=ADA) == "running"
+
+
 async def test_nobody_else_stops_or_sees_a_turn(store: PostgresStore) -> None:
     await store.begin_turn("turn", thread(), question("msg_1"), context=ADA)
 
