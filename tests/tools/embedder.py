@@ -12,7 +12,7 @@ from typing import Any
 
 
 class EmbeddingServer(ThreadingHTTPServer):
-    """`inputs` has every text that was embedded; `fails` makes it answer 500."""
+    """`inputs` has every text that was embedded; `fails` makes it answer 500, `refused` times."""
 
     daemon_threads = True
 
@@ -23,6 +23,7 @@ class EmbeddingServer(ThreadingHTTPServer):
         self.batches: list[int] = []
         self.keys: set[str | None] = set()
         self.fails = False
+        self.refused = 0
         # Words that count as one: what dense vectors find and words do not.
         self.synonyms: dict[str, str] = {}
 
@@ -64,6 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.inputs += body["input"]
             self.server.batches.append(len(body["input"]))
             status, answer = 200, self._answer(body)
+        else:
+            self.server.refused += 1
         content = json.dumps(answer).encode()
         self.send_response_only(status)
         self.send_header("Content-Type", "application/json")

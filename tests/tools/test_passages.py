@@ -205,9 +205,32 @@ async def test_words_are_enough_while_the_embedding_service_is_down(
         embedder.fails = True
 
         hits = await passages.search("kill switch")
+        again = await passages.search("kill switch")
 
-    assert hits[0].headings == ("Kill switch",)
-    assert "searching by words alone" in caplog.text
+    assert hits[0].headings == again[0].headings == ("Kill switch",)
+    assert caplog.text.count("searching by words alone") == 1
+    # Nobody waits for a service that has just failed.
+    assert embedder.refused == 1
+
+
+async def test_the_embedding_service_is_asked_again_after_a_rest(
+    place: Place,
+    docs_folder: Path,
+    embedder: EmbeddingServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(f"{Passages.__module__}._REST", 0.0)
+    embedder.synonyms = {"undo": "off", "quickly": "second"}
+    async with OpenAIEmbeddings("hashed", base_url=embedder.url, max_retries=0) as embeddings:
+        passages = await place.open(embeddings=embeddings)
+        await passages.index(docs_folder)
+        embedder.fails = True
+        assert await passages.search("undo quickly") == []
+        embedder.fails = False
+
+        hits = await passages.search("undo quickly")
+
+    assert hits[0].url == "/guides/rollouts#kill-switch"
 
 
 async def test_vectors_of_another_length_are_refused(

@@ -23,6 +23,9 @@ _MAX_QUERY_CHARS = 2_000
 _CANDIDATES = 50
 # How long what was learnt of a collection is believed; other processes may index meanwhile.
 _FRESH = 60.0
+# How long a search waits for its embedding, and goes by words alone after one that failed.
+_PATIENCE = 3.0
+_REST = 10.0
 
 
 class Passages:
@@ -37,6 +40,7 @@ class Passages:
         self._shape: Shape | None = None
         self._stale_at = 0.0
         self._rarities: dict[int, float] = {}
+        self._rests_until = 0.0
 
     @classmethod
     @asynccontextmanager
@@ -145,10 +149,16 @@ class Passages:
         return found, {token: known[token] for token in weighed.indices}
 
     async def _search_dense(self, query: str, shape: Shape, embeddings: Embeddings) -> list[Found]:
+        if time.monotonic() < self._rests_until:
+            return []
         try:
-            (vector,) = await embeddings.embed([query])
+            async with asyncio.timeout(_PATIENCE):
+                (vector,) = await embeddings.embed([query])
         except Exception as exc:  # services fail in ways of their own
-            logger.warning("embedding a query failed, searching by words alone: %r", exc)
+            self._rests_until = time.monotonic() + _REST
+            logger.warning(
+                "embedding a query failed, searching by words alone for %.0f s: %r", _REST, exc
+            )
             return []
         check_size(self._collection.name, shape, len(vector))
         (found,) = await self._collection.query([Query(vector, _CANDIDATES)])
