@@ -33,6 +33,8 @@ _MARKER = re.compile(r" *(\[\[?)\^? *\d{1,3}(?: *, *\d{1,3})* *\]\]?")
 # No marker is longer; what is held back longer than this is text.
 _LONGEST = 32
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
 
 @dataclass(frozen=True, slots=True)
 class Marker:
@@ -156,8 +158,22 @@ class _Part:
     text: str = ""
     seen: int = 0
     """Characters that the model has sent, markers included."""
+    half: str = ""
+    """The first half of an emoji, whose other half is still to come."""
     annotations: list[Annotation] = field(default_factory=list)
     closed: bool = False
+
+
+def _whole(text: str) -> tuple[str, str]:
+    """The text as Unicode, and the half of a surrogate pair that it may end with.
+
+    Some providers cut an emoji in two, in JSON's escapes, and a half of one can't be encoded.
+    """
+    if not _SURROGATES.search(text):
+        return text, ""
+    half = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
+    pairs = text.removesuffix(half) if half else text
+    return pairs.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), half
 
 
 class Citer:
@@ -241,7 +257,8 @@ class Citer:
     def _feed(self, item_id: str, index: int, text: str) -> Iterator[ThreadStreamEvent]:
         part = self._part(item_id, index)
         part.seen += len(text)
-        yield from self._pieces(item_id, index, part.scanner.feed(text))
+        whole, part.half = _whole(part.half + text)
+        yield from self._pieces(item_id, index, part.scanner.feed(whole))
 
     def _close(self, item_id: str, index: int, whole: str) -> Iterator[ThreadStreamEvent]:
         """End a part; `whole` is all of its text, of which the deltas may have left some out."""

@@ -1,6 +1,7 @@
 """Turns rows into ChatKit's objects and back."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -16,6 +17,8 @@ from pydantic_core import to_json
 
 from chatkit_stores.database import Row
 from chatkit_stores.errors import StoreError
+
+logger = logging.getLogger(__name__)
 
 
 class StoreContext(Protocol):
@@ -117,6 +120,17 @@ def read_item(data: str) -> ThreadItem:
     except ValidationError as exc:
         # Without the cause, which quotes what the user wrote.
         raise _unreadable("item", exc) from None
+
+
+def read_items(rows: Iterable[Row]) -> list[ThreadItem]:
+    """The items, without those that can't be read: one such is not to cost the whole thread."""
+    items = []
+    for data, *_ in rows:
+        try:
+            items.append(read_item(data))
+        except StoreError as exc:
+            logger.error("%s; it is left out", exc)
+    return items
 
 
 def read_attachment(data: str) -> Attachment:

@@ -142,7 +142,7 @@ ITEM_EXISTED: Final = SQL("""
 
 ITEMS_PAGE: Final = _pages(
     SQL("""
-    select data::text from chatkit.items
+    select data::text, id from chatkit.items
     where thread_id = %(thread)s and user_id = %(user)s and data is not null
     and seq {beyond} coalesce(
         (

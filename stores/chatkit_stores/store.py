@@ -21,6 +21,7 @@ from chatkit_stores.rows import (
     item_values,
     keys,
     read_item,
+    read_items,
     read_thread,
     snapshot,
 )
@@ -153,9 +154,9 @@ class PostgresStore(Turns, Restores, Attachments, Switches, Store[StoreContext])
             raise NotFoundError(f"thread {thread_id} not found")
         if after is not None and places != [(True,)]:
             raise NotFoundError(f"item {after} not found")
-        items = [read_item(data) for (data,) in rows[:limit]]
         more = len(rows) > limit
-        return Page(data=items, has_more=more, after=items[-1].id if more else None)
+        after = str(rows[limit - 1][1]) if more else None
+        return Page(data=read_items(rows[:limit]), has_more=more, after=after)
 
     async def load_item(self, thread_id: str, item_id: str, context: StoreContext) -> ThreadItem:
         values = keys(context, thread=thread_id, item=item_id)

@@ -18,7 +18,7 @@ from chatkit_stores.rows import (
     default_title_value,
     item_values,
     keys,
-    read_item,
+    read_items,
     read_thread,
     thread_values,
 )
@@ -131,7 +131,7 @@ class Turns:
             refusal = "busy" if found.status.type == "active" else found.status.type
             if retry is not None and retried != [("user_message",)]:
                 refusal = "not_a_message"
-        before_turn = [read_item(data) for (data,) in reversed(items)]
+        before_turn = read_items(reversed(items))
         return TurnStart(found, before_turn, refusal, answering)
 
     async def checkpoint_turn(
@@ -245,4 +245,4 @@ class Turns:
         if not turns:
             raise NotFoundError(f"thread {thread_id} not found")
         [(last, state)] = turns
-        return TurnView(last, state, [read_item(data) for (data,) in reversed(items)])
+        return TurnView(last, state, read_items(reversed(items)))

@@ -211,3 +211,30 @@ def test_the_same_passage_keeps_its_number_over_searches() -> None:
 def test_mending_the_sdk_twice_changes_nothing() -> None:
     mend()
     mend()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["Hi \ud83d", "\ude42 there"], "Hi 🙂 there"),
+        (["Hi \ud83d", "", "\ude42\ud83d", "\ude42"], "Hi 🙂🙂"),
+        (["Hi \ude42 there"], "Hi \ufffd there"),
+        (["Hi! \ud83d"], "Hi!"),
+    ],
+)
+async def test_an_emoji_in_halves_is_put_together(pieces: list[str], text: str) -> None:
+    async def events() -> AsyncIterator[ThreadStreamEvent]:
+        message = AssistantMessageItem.model_validate(
+            {"id": "m", "thread_id": "thr", "created_at": "2026-01-01T00:00:00Z", "content": []}
+        )
+        yield ThreadItemAddedEvent(item=message)
+        for piece in pieces:
+            update = AssistantMessageContentPartTextDelta(content_index=0, delta=piece)
+            yield ThreadItemUpdatedEvent(item_id="m", update=update)
+
+    shown = ""
+    async for event in make_citer().rewrite(events()):
+        event.model_dump_json()
+        shown += getattr(getattr(event, "update", None), "delta", "")
+
+    assert shown == text

@@ -6,8 +6,8 @@ import pytest
 from chatkit.store import NotFoundError
 from chatkit.types import HiddenContextItem, SDKHiddenContextItem, ThreadItem
 
-from chatkit_stores import PostgresStore
-from tests.fixtures.postgres import ADA, rows
+from chatkit_stores import PostgresStore, StoreError
+from tests.fixtures.postgres import ADA, execute, rows
 from tests.stores.items import NOON, answer, question, thread
 
 
@@ -143,3 +143,30 @@ async def _listed(store: PostgresStore, order: str) -> list[str]:
         after = page.after
         if not page.has_more:
             return found
+
+
+async def test_an_item_that_cannot_be_read_does_not_cost_its_thread(
+    store: PostgresStore, direct_url: str
+) -> None:
+    await store.save_thread(thread(), ADA)
+    for number in range(6):
+        await store.add_thread_item("thr_1", answer(f"msg_{number}"), ADA)
+    # As a later version of the SDK may have written it.
+    await execute(
+        direct_url, """update chatkit.items set data = '{"type": "hologram"}' where id = 'msg_2'"""
+    )
+
+    pages = []
+    after = None
+    while True:
+        page = await store.load_thread_items("thr_1", after, 3, "asc", ADA)
+        pages.append([item.id for item in page.data])
+        after = page.after
+        if not page.has_more:
+            break
+    started = await store.begin_turn("turn", "thr_1", question("msg_6"), context=ADA)
+
+    assert pages == [["msg_0", "msg_1"], ["msg_3", "msg_4", "msg_5"]]
+    assert [item.id for item in started.items] == [f"msg_{n}" for n in (0, 1, 3, 4, 5, 6)]
+    with pytest.raises(StoreError, match="does not fit this version"):
+        await store.load_item("thr_1", "msg_2", ADA)
