@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
@@ -18,7 +19,9 @@ import httpx
 import psycopg
 import pytest
 
+from chatkit_server.journal import MAX_BYTES
 from chatkit_server.testing import Answer, Break, Say, ScriptedModel
+from chatkit_stores import PostgresStore
 from tests.fixtures.app import Client, Reply, StartServer, message
 from tests.fixtures.flights import Flights
 
@@ -187,6 +190,45 @@ def test_without_a_journal_the_reader_is_told_that_nothing_is_kept(
     assert "journal" not in state
     with psycopg.connect(database_url) as connection:
         assert connection.execute("select count(*) from chatkit.items").fetchone() == (0,)
+
+
+def test_a_full_journal_takes_nothing_and_the_reader_is_told(
+    start: StartAway, line: Line, tmp_path: Path, database_url: str
+) -> None:
+    with start(Say("Answer 1."), Say("Answer 2.")) as (client, _):
+        line.cut()
+        with (tmp_path / "journal/another.journal").open("wb") as another:
+            fcntl.flock(another, fcntl.LOCK_EX)
+            another.truncate(MAX_BYTES)
+            full = client.ask(NEON)
+            another.truncate(0)
+            roomy = client.ask(NEON)
+        line.mend()
+        until_replayed(client)
+
+        assert [thread["id"] for thread in client.threads()] == [roomy.thread_id]
+
+    assert (full.text, full.error, roomy.error) == ("Answer 1.", None, None)
+    assert "can't be saved at the moment. Copy" in notices(full)
+    assert "history later" in notices(roomy)
+
+
+async def test_where_answering_is_off_nothing_is_taken_without_the_database_either(
+    start: StartAway, line: Line, database_url: str
+) -> None:
+    async with PostgresStore.open(database_url) as store:
+        await store.set_answering("off", "Not now.")
+
+    def talk() -> tuple[httpx.Response, dict[str, Any]]:
+        with start() as (client, _):
+            assert client.post("threads.create", input=message(NEON)).status_code == 503
+            line.cut()
+            return client.post("threads.create", input=message(NEON)), ready(client)
+
+    refused, state = await asyncio.to_thread(talk)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "answering_off")
+    assert state["journal"] == {"entries": 0, "bytes": 0, "rejected": 0}
 
 
 def test_an_answer_that_loses_the_database_half_way_is_kept(start: StartAway, line: Line) -> None:
