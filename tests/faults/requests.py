@@ -15,9 +15,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 Json = Any
 OWNERS: Final = ("own", "other")
-_ID_KINDS: Final = ("thread", "question", "answer", "deleted_thread", "attachment")
+_ID_KINDS: Final = ("thread", "question", "answer", "deleted_thread", "attachment", "announced")
 # Stands for an id that is only known when the request is sent.
-PLACE: Final = re.compile(r"<(own|other):(thread|question|answer|deleted_thread|attachment)>")
+PLACE: Final = re.compile(rf"<(own|other):({'|'.join((*_ID_KINDS, 'token'))})>")
 _MODELS: Final[tuple[type[BaseModel], ...]] = (*get_args(StreamingReq), *get_args(NonStreamingReq))
 
 _ids = st.sampled_from([f"<{owner}:{kind}>" for owner in OWNERS for kind in _ID_KINDS])
@@ -156,6 +156,11 @@ class _Schema:
         if name in ("item_id", "item_ids"):
             own = st.sampled_from(["<own:question>", "<own:answer>"])
             return st.one_of(own, own, own, _ids, _odd_texts)
+        if name == "audio_base64":
+            return st.sampled_from(["T2dnUw==", "", "T2dn", "====", "T2 dn", "_-_-"])
+        if name == "mime_type":
+            types = ["audio/webm;codecs=opus", "audio/ogg", "image/png", "text/plain", "a/", "é/x"]
+            return st.sampled_from(types)
         if name == "after":
             return st.one_of(_likely_ids, _odd_texts)
         if name.endswith(("_id", "_ids")) or name == "attachments":
@@ -192,7 +197,7 @@ def _mutated(draw: st.DrawFn) -> Json:
     # Copies: the strategies give some of their values to everybody.
     root = {"root": copy.deepcopy(draw(_valid))}
     for _ in range(draw(st.integers(1, 3))):
-        *way, last = draw(st.sampled_from(_places(root["root"], ("root",))))
+        *way, last = draw(st.sampled_from(_places(root["root"], ("root",))[::-1]))
         holder: Any = root
         for step in way:
             holder = holder[step]
@@ -233,14 +238,17 @@ def _break_bytes(body: bytes, manner: str, at: int) -> bytes:
 
 
 _MANNERS: Final = (
-    *("cut", "bad UTF-8", "twice", "mark", "UTF-16", "deep", "deep objects", "long", "noise"),
     *["as it is"] * 60,
+    *("cut", "bad UTF-8", "twice", "mark", "UTF-16", "deep", "deep objects", "long", "noise"),
 )
 _SECRETS: Final = ("<own>",) * 80 + (None, "short", "x" * 257, "é" * 40, "x" * 31 + ".", "")
 _CONTENT_TYPES: Final = ("application/json",) * 90 + (
     *("application/json; charset=utf-16", "APPLICATION/JSON", "text/plain", "", "application/"),
     *("multipart/form-data", "multipart/form-data; boundary=x", "\xff", None),
 )
+
+
+_TOKENS: Final = ("<own:token>", "<own:token>", "<other:token>", "x.y.z", "%00", "é" * 9)
 
 
 @dataclass
@@ -290,7 +298,7 @@ def wild_requests(draw: st.DrawFn) -> Wild:
     """Two thirds go to the protocol's endpoint, the others to what stands beside it."""
     secret = draw(st.sampled_from(_SECRETS))
     headers = draw(_headers())
-    if draw(st.integers(0, 11)) < 9:
+    if draw(st.integers(0, 11)) < 10:
         body = draw(_valid if draw(st.booleans()) else _mutated())
         manner, at = draw(st.sampled_from(_MANNERS)), draw(st.integers(0, 2000))
         return Wild("POST", "/chatkit", body, None, manner, at, secret, headers)
@@ -304,8 +312,7 @@ def wild_requests(draw: st.DrawFn) -> Wild:
                 f"/chatkit/turns/{part}",
                 "/chatkit/attachments",
                 f"/chatkit/attachments/{part}",
-                f"/chatkit/attachments/{part}?expires=99999999999&signature={part}",
-                f"/chatkit/attachments/{part}?expires={'9' * 400}&signature=%00",
+                *[f"/chatkit/attachments/{part}?token={token}" for token in _TOKENS],
                 "/chatkit/",
                 "/chat",
                 "/healthz",

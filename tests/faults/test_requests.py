@@ -18,14 +18,16 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from chatkit_server.testing import ScriptedTranscriber
 from tests.faults.process import ServerProcess
 from tests.faults.requests import OWNERS, Wild, wild_requests
 from tests.faults.size import SEED, report, scaled
 from tests.fixtures.app import message
+from tests.fixtures.files import SECRET
 
 AT_ONCE = 5
 _EVENTS: TypeAdapter[ThreadStreamEvent] = TypeAdapter(ThreadStreamEvent)
-_REFUSALS = {400, 401, 403, 404, 405, 409, 410, 413, 415, 429, 501, 503}
+_REFUSALS = {400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 429, 501, 503}
 _LATER = {429, 503}
 _MEGABYTE = 1 << 20
 
@@ -63,7 +65,7 @@ class World:
                 gone = await self.create(owner)
                 await self.post(owner, "threads.delete", thread_id=gone)
                 self.ids[f"{owner}:deleted_thread"] = gone
-                self.ids[f"{owner}:attachment"] = "atc_never_was"
+                await self._attach(owner)
             items: list[dict[str, Any]] = []
             if thread := self.ids.get(f"{owner}:thread"):
                 response = await self.post(owner, "items.list", thread_id=thread, order="asc")
@@ -77,6 +79,21 @@ class World:
             self.ids[f"{owner}:thread"] = thread
             self.ids[f"{owner}:question"] = kinds["user_message"]
             self.ids[f"{owner}:answer"] = kinds["assistant_message"]
+
+    async def _attach(self, owner: str) -> None:
+        """A file that is there, and one that is announced, with the token for sending it."""
+        response = await self.http.post(
+            f"{self.server.url}/chatkit/attachments",
+            files={"file": ("a.txt", b"some words")},
+            headers={"X-Session-Id": self.secrets[owner]},
+        )
+        self.ids[f"{owner}:attachment"] = response.json()["id"]
+        response = await self.post(
+            owner, "attachments.create", name="b.txt", size=10, mime_type="text/plain"
+        )
+        announced = response.json()
+        self.ids[f"{owner}:announced"] = announced["id"]
+        self.ids[f"{owner}:token"] = announced["upload_descriptor"]["url"].split("token=")[1]
 
     async def send(self, wild: Wild, owner: str) -> None:
         own = self.ids if owner == "own" else _swapped(self.ids)
@@ -146,8 +163,18 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
+@pytest.fixture
+def transcriber() -> Iterator[ScriptedTranscriber]:
+    with ScriptedTranscriber("Where is the oven?") as transcriber:
+        yield transcriber
+
+
 def test_no_request_breaks_anything(
-    database_url: str, docs_data: Path, folder: Path, runner: asyncio.Runner
+    database_url: str,
+    docs_data: Path,
+    folder: Path,
+    runner: asyncio.Runner,
+    transcriber: ScriptedTranscriber,
 ) -> None:
     count = scaled(10_000)
 
@@ -157,6 +184,10 @@ def test_no_request_breaks_anything(
             module="tests.faults.observed",
             DATABASE_URL=database_url,
             CHATKIT_DATA_DIR=docs_data,
+            CHATKIT_SECRET=SECRET,
+            CHATKIT_ATTACHMENTS=folder / "files",
+            CHATKIT_TRANSCRIPTION_MODEL="scripted",
+            CHATKIT_TRANSCRIPTION_BASE_URL=transcriber.base_url,
         )
         world = World(await running.__aenter__(), httpx.AsyncClient(timeout=60))
         await world.refresh()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -34,6 +38,8 @@ from chatkit_tools.tool import parse_passages, render_passages
 from tests.faults.size import report
 from tests.faults.tables import dump
 from tests.fixtures.app import Client, StartServer, message
+from tests.fixtures.files import SECRET, announce, upload
+from tests.fixtures.flights import Flights
 from tests.fixtures.postgres import User
 from tests.stores.items import NOON, answer, file_attachment, question, thread
 
@@ -307,3 +313,111 @@ def test_a_running_answer_is_neither_stopped_nor_followed_by_a_stranger(
 
         assert done[-1]["content"][0]["text"] == "saffron one two three four five"
         assert [item["id"] for item in ada.items(thread_id)] == [item["id"] for item in done]
+
+
+async def test_a_file_of_another_user_is_as_good_as_none(
+    start_server: StartServer, database_url: str, tmp_path: Path
+) -> None:
+    files = tmp_path / "files"
+    with (
+        start_server(attachments=str(files), secret=SECRET) as url,
+        httpx.Client(base_url=url, timeout=30) as http,
+    ):
+        people = {owner: Client(url, secret) for owner, secret in SECRETS.items()}
+        threads = {owner: people[owner].ask("What is Neon?").thread_id for owner in people}
+        held: dict[str, dict[str, Any]] = {
+            owner: {
+                "ready": upload(client, f"{WORDS[owner]} inside".encode(), "a.txt", "text/plain"),
+                "announced": announce(client, b"x" * 9, "b.txt", "text/plain"),
+            }
+            for owner, client in people.items()
+        }
+        before = await dump(database_url), on_disk(files)
+        for stranger, owner in (("ada", "bob"), ("bob", "ada")):
+            client = people[stranger]
+            token = urlsplit(held[stranger]["announced"]["upload_descriptor"]["url"]).query
+
+            def tries(
+                file: str,
+                client: Client = client,
+                token: str = token,
+                thread_id: str = threads[stranger],
+            ) -> list[Any]:
+                path, own = f"/chatkit/attachments/{file}", {"X-Session-Id": client.secret}
+                sent = message("Neon?", attachments=[file])
+                there = {"thread_id": thread_id, "input": sent}
+                return [
+                    told(http.get(path, headers=own)),
+                    # With a token that is good for a file of one's own.
+                    told(http.get(f"{path}?{token}", headers=own)),
+                    told(http.put(f"{path}?{token}", content=b"mine now", headers=own)),
+                    told(http.put(path, content=b"mine now", headers=own)),
+                    told(client.post("threads.create", input=sent)),
+                    told(client.post("threads.add_user_message", **there)),
+                    told(client.post("attachments.delete", attachment_id=file)),
+                ]
+
+            nothing = tries("atc_00000000000000000000000000000000")
+            assert all(status in (401, 404) for status, *_ in nothing), nothing
+            for file in (held[owner]["ready"], held[owner]["announced"]["id"]):
+                assert tries(file) == nothing
+        assert (await dump(database_url), on_disk(files)) == before
+
+
+def on_disk(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_what_is_said_in_anothers_thread_while_the_database_is_away_stays_outside(
+    start_server: StartServer, database_url: str, tmp_path: Path
+) -> None:
+    """Whose thread it is can't be asked then; it is asked before anything is written."""
+    loop = asyncio.get_running_loop()
+    async with Flights.to(database_url, delay=0.0) as flights:
+
+        def do(work: Coroutine[Any, Any, Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(work, loop).result(30)
+
+        def meddle() -> None:
+            with (
+                ScriptedModel(Say("A colour.")) as model,
+                start_server(
+                    database_url=flights.dsn,
+                    journal_dir=tmp_path / "journal",
+                    openai_base_url=model.base_url,
+                    model="m",
+                ) as url,
+            ):
+                people = {owner: Client(url, secret) for owner, secret in SECRETS.items()}
+                threads = {
+                    owner: client.ask(f"What is {WORDS[owner]}?").thread_id
+                    for owner, client in people.items()
+                }
+                asked = len(model.requests)
+                do(flights.shut())
+                for stranger, owner in (("ada", "bob"), ("bob", "ada")):
+                    reply = people[stranger].ask("What was said?", threads[owner])
+                    nothing = people[stranger].ask("What was said?", "thr_never_was")
+                    assert [event["type"] for event in reply.events] == [
+                        event["type"] for event in nothing.events
+                    ]
+                    assert reply.text == nothing.text == "A colour."
+                    assert not any(WORDS[owner] in call.text for call in model.requests[asked:])
+                # Last in the journal: when they are stored, all before them has been tried.
+                for owner, client in people.items():
+                    client.ask("And then?", threads[owner])
+                do(flights.reopen())
+                deadline = time.monotonic() + 30
+                for owner, client in people.items():
+                    page = client.post("items.list", thread_id=threads[owner])
+                    while page.is_error or len(page.json()["data"]) < 4:
+                        assert time.monotonic() < deadline, page.text
+                        page = client.post("items.list", thread_id=threads[owner])
+                    said = [item["content"][0]["text"] for item in client.items(threads[owner])]
+                    word = WORDS[owner]
+                    assert said == [f"What is {word}?", "A colour.", "And then?", "A colour."]
+                everything = do(dump(database_url))
+                assert len(everything["threads"]) == 2
+                assert len(everything["items"]) == 8
+
+        await asyncio.to_thread(meddle)

@@ -1,0 +1,136 @@
+"""Postgres dies, stops and can't be reached, again and again: answers go on, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from chatkit_server.testing import ScriptedModel
+from chatkit_stores.embedded import embedded_postgres
+from tests.faults.ledger import Ledger
+from tests.faults.process import ServerProcess
+from tests.faults.size import dice, report, scaled
+from tests.faults.visitor import Visitor, answer, until
+from tests.fixtures.flights import Flights
+from tests.fixtures.postgres import rows
+
+VISITORS = 10
+# A crash, both ways of stopping it, and a network that leads nowhere.
+FAULTS = (signal.SIGKILL, signal.SIGINT, signal.SIGQUIT, "unreachable", "unreachable")
+
+
+async def test_a_database_that_comes_and_goes_costs_no_message(
+    docs_data: Path, folder: Path, http: httpx.AsyncClient
+) -> None:
+    turns = max(2 * VISITORS, scaled(200))
+    journal = folder / "journal"
+    faults: Counter[str] = Counter()
+    with ScriptedModel(answer) as model:
+        async with (
+            embedded_postgres(folder / "postgres") as dsn,
+            Flights.to(dsn, delay=0.0) as flights,
+            ServerProcess.run(
+                folder,
+                DATABASE_URL=flights.dsn,
+                CHATKIT_DATA_DIR=docs_data,
+                CHATKIT_JOURNAL_DIR=journal,
+                OPENAI_BASE_URL=model.base_url,
+                CHATKIT_MODEL="scripted",
+            ) as server,
+        ):
+            visitors = [Visitor(server.url, number, http) for number in range(VISITORS)]
+            # Threads that the database knows, and later ones that it does not.
+            statuses = Counter[int | None]()
+            await asyncio.gather(*(converse(v, statuses, 1) for v in visitors[::2]))
+            async with asyncio.timeout(20 * turns), asyncio.TaskGroup() as group:
+                trouble = group.create_task(
+                    break_at_random(folder, flights, dice("outages"), faults)
+                )
+                await asyncio.gather(
+                    *(converse(v, statuses, turns // VISITORS - 1) for v in visitors)
+                )
+                await trouble
+            await until(lambda: reachable(dsn), 30, "Postgres is back")
+            await until(lambda: written(journal), 30, "the journal is empty")
+            await asyncio.gather(*(converse(v, statuses, 1) for v in visitors))
+            shown = {v.thread_id: await v.items() for v in visitors}
+            asked = [turn for visitor in visitors for turn in visitor.asked if turn.events]
+            ledger = Ledger(asked)
+            await ledger.check(dsn)
+
+    for turn in asked:
+        on_page = [item["id"] for item in shown[turn.thread_id]]
+        missing = [item["id"] for item in turn.done if item["id"] not in on_page]
+        ledger.lost += [f"{turn.tag}: not on the page: {item}" for item in missing]
+    notices = Counter(notice["message"] for turn in asked for notice in turn.of("notice"))
+    errors = Counter(str(error.get("message")) for turn in asked for error in turn.of("error"))
+    report(
+        "Outages",
+        turns=len(asked),
+        **faults,
+        notices=dict(notices),
+        errors=dict(errors),
+        statuses=dict(statuses),
+        lost=len(ledger.lost),
+    )
+    assert not ledger.lost, "\n".join([*ledger.lost, server.complaints])
+    assert sum(faults.values())
+    assert not errors, errors
+    # Every message is taken, whatever the database does.
+    assert statuses.keys() <= {200, 409}, statuses
+    assert "Traceback" not in server.log, server.complaints
+
+
+async def break_at_random(
+    folder: Path, flights: Flights, rolls: random.Random, faults: Counter[str]
+) -> None:
+    """Break it in some way after some seconds, as often as it takes."""
+
+    async def is_back() -> bool:
+        return await reachable(flights.dsn)
+
+    for _ in range(max(3, scaled(20))):
+        await asyncio.sleep(rolls.uniform(1.0, 4.0))
+        fault = rolls.choice(FAULTS)
+        if isinstance(fault, signal.Signals):
+            faults[fault.name] += 1
+            # Started again within a second or two, by the one who runs it.
+            pid = (folder / "postgres/data/postmaster.pid").read_text().split()[0]
+            os.kill(int(pid), fault)
+            await until(is_back, 60, "Postgres is back")
+        else:
+            faults["unreachable"] += 1
+            await flights.shut()
+            await asyncio.sleep(rolls.uniform(0.3, 8.0))
+            await flights.reopen()
+
+
+async def reachable(dsn: str) -> bool:
+    try:
+        return bool(await rows(dsn, "select 1"))
+    except psycopg.OperationalError:
+        return False
+
+
+async def written(journal: Path) -> bool:
+    return not any(path.stat().st_size for path in journal.rglob("*") if path.is_file())
+
+
+async def converse(visitor: Visitor, statuses: Counter[int | None], turns: int) -> None:
+    """Have so many messages answered, again where the thread is busy."""
+    taken = 0
+    while taken < turns:
+        asked = await visitor.ask()
+        statuses[asked.status] += 1
+        if asked.status == 200:
+            taken += 1
+        else:
+            assert asked.status in (409, 503), f"{asked.tag}: {asked.status} {asked.body}"
+            await asyncio.sleep(0.2)
