@@ -13,12 +13,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from .context import RequestContext
 from .errors import invalid
+from .followed import POLL, FollowedServer
 from .identity import Identity
 from .lease import TurnView
 from .protocol import MAX_ID, read_json
 from .refusal import in_protocol
 from .response import DRAINING, PING, STREAM_HEADERS, Reader, TurnResponse
-from .server import POLL, DocsServer
 from .uploads import endpoint_address
 
 logger = logging.getLogger("chatkit_server")
@@ -37,7 +37,7 @@ def grace(request: Request) -> float:
 
 
 def add_turn_routes(
-    router: APIRouter, server: DocsServer, identity: Identity, *, path: str, keep_alive: float
+    router: APIRouter, server: FollowedServer, identity: Identity, *, path: str, keep_alive: float
 ) -> None:
     """`POST {path}/stop` and `GET {path}/turns/{thread_id}`."""
 
@@ -63,7 +63,7 @@ class _Stop(BaseModel):
     thread_id: str = Field(min_length=1, max_length=MAX_ID)
 
 
-async def _stop(server: DocsServer, identity: Identity, request: Request) -> Response:
+async def _stop(server: FollowedServer, identity: Identity, request: Request) -> Response:
     context = RequestContext(user_id=await identity(request))
     try:
         asked = _Stop.model_validate_json(await read_json(request, _LARGEST))
@@ -74,7 +74,7 @@ async def _stop(server: DocsServer, identity: Identity, request: Request) -> Res
 
 
 async def _follow(
-    server: DocsServer, identity: Identity, request: Request, thread_id: str, keep_alive: float
+    server: FollowedServer, identity: Identity, request: Request, thread_id: str, keep_alive: float
 ) -> Response:
     user_id = await identity(request)
     context = RequestContext(user_id=user_id, endpoint=endpoint_address(request, above=2))
@@ -93,7 +93,11 @@ async def _follow(
 
 
 async def _stored(
-    server: DocsServer, thread_id: str, view: TurnView, context: RequestContext, keep_alive: float
+    server: FollowedServer,
+    thread_id: str,
+    view: TurnView,
+    context: RequestContext,
+    keep_alive: float,
 ) -> AsyncIterator[bytes]:
     silent = 0.0
     try:

@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from .context import ReadingPage, RequestContext
 from .errors import not_configured
+from .followed import FollowedServer
 from .identity import Identity
 from .protocol import Limits, read_request
 from .refusal import in_protocol
 from .response import Feed, TurnResponse
 from .resume import add_turn_routes, grace
-from .server import DocsServer
 from .turn import Turn
 from .uploads import Admit, add_upload_routes, endpoint_address
 
@@ -51,7 +51,7 @@ def chatkit_router(
         """The ChatKit protocol, all request types."""
         return await in_protocol(_answer(server, identity, admit, request, allowed, keep_alive))
 
-    if isinstance(server, DocsServer):
+    if isinstance(server, FollowedServer):
         add_turn_routes(router, server, identity, path=path, keep_alive=keep_alive)
     attachments = server.attachment_store
     add_upload_routes(router, f"{path}/attachments", attachments, identity, count)
