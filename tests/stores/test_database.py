@@ -264,6 +264,10 @@ PLANS = {
     "load thread": (statements.LOAD_THREAD, "threads_"),
     "lease": (statements.LEASE, "threads_"),
     "put answer": (statements.PUT_ANSWER, "threads_"),
+    "restore item": (statements.RESTORE_ITEM, "threads_"),
+    "remove restored": (statements.REMOVE_RESTORED, "items_"),
+    "present items": (statements.PRESENT_ITEMS, "items_"),
+    "id is taken": (statements.ID_IS_TAKEN, "threads_"),
     "feedback": (statements.ADD_FEEDBACK, "items_"),
     "delete feedback": (statements.DELETE_FEEDBACK, "feedback_pkey"),
     "delete items": (statements.DELETE_ITEMS, "items_"),
@@ -273,7 +277,14 @@ PLANS = {
 async def test_every_statement_finds_its_rows_through_an_index(direct_url: str) -> None:
     values = {"user": "user_7", "thread": "thr_7", "item": "msg_707", "after": "msg_707"}
     values |= {"turn": "t", "kind": "positive", "data": "{}"}
-    others = {"items": ["msg_707"], "limit": 21, "history": 60, "lease": 15.0, "count": 1}
+    others = {
+        "items": ["msg_707"],
+        "removed": ["msg_707"],
+        "limit": 21,
+        "history": 60,
+        "lease": 15.0,
+        "count": 1,
+    }
     async with await psycopg.AsyncConnection.connect(direct_url, autocommit=True) as connection:
         await connection.execute(
             "insert into chatkit.threads (id, user_id, created_at) "
