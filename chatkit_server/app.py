@@ -72,9 +72,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             # What is loaded by now stays; the collector need not look at it for each turn.
             gc.collect()
             gc.freeze()
-            # Answers make many objects that go by themselves; looking for cycles as often as
-            # Python does by default takes a twentieth of the processor.
-            gc.set_threshold(50_000, 20, 100)
             yield
             # uvicorn has given running answers their time; what still runs is stopped and kept.
             await drain(0)
