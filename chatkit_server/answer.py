@@ -19,6 +19,7 @@ from chatkit.types import (
     AssistantMessageItem,
     InferenceOptions,
     NoticeEvent,
+    ProgressUpdateEvent,
     ThreadItemRemovedEvent,
     ThreadItemUpdatedEvent,
     ThreadMetadata,
@@ -138,15 +139,18 @@ class Answerer:
         agent_input = await model_input(
             items, budget=self._history_tokens, passages=passages, files=files
         )
-        agent_context: AgentContext[RequestContext] = AgentContext(
-            thread=thread,
-            store=cast("Any", TurnMemory(self._store, items, turn)),
-            request_context=context,
-        )
+
+        def agent_context() -> AgentContext[RequestContext]:
+            return AgentContext(
+                thread=thread,
+                store=cast("Any", TurnMemory(self._store, items, turn)),
+                request_context=context,
+            )
+
         turn.check()
         if turn.quotes is not None and self._fallback is not None:
             yield NoticeEvent(level="info", message=turn.quotes)
-            async for event in self._run(self._fallback, agent_context, agent_input, turn):
+            async for event in self._run(self._fallback, agent_context(), agent_input, turn):
                 yield event
             return
         turn.mark("model")
@@ -160,7 +164,7 @@ class Answerer:
             agent = self._offers.begin_with_tool(agent, options)
         try:
             with self._breakers[chosen].call() as works:
-                async for event in self._run(agent, agent_context, agent_input, turn, chosen):
+                async for event in self._run(agent, agent_context(), agent_input, turn, chosen):
                     works()
                     said_something = said_something or says_something(event)
                     yield event
@@ -188,7 +192,7 @@ class Answerer:
             if isinstance(item, AssistantMessageItem):
                 yield ThreadItemRemovedEvent(item_id=item.id)
         yield NoticeEvent(level="warning", message=notice)
-        async for event in self._run(self._fallback, agent_context, agent_input, turn):
+        async for event in self._run(self._fallback, agent_context(), agent_input, turn):
             yield event
 
     async def _run(
@@ -224,6 +228,10 @@ class Answerer:
                 ):
                     meter.write(event.update.delta)
                 yield event
+        except Exception:
+            # The SDK leaves a task behind that waits for the next event of a tool: here is one.
+            await context.stream(ProgressUpdateEvent(text=""))
+            raise
         finally:
             turn.count("citations", citer.citations)
             # Quotes cost nothing.

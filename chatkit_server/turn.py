@@ -134,7 +134,9 @@ class Turn:
                 raise
             finally:
                 self._waiting = None
-            self.check()
+            if self.result is None:
+                self.check()
+            # A run of the agent ends by itself when it is cancelled, and leaves nothing behind.
             yield event
 
     def drop_search(self) -> None:

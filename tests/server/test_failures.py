@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -111,3 +113,21 @@ def test_long_answers_are_not_taken_for_an_outage(start_server: StartServer) -> 
         replies = [Client(url).ask(NEON) for _ in range(5)]
 
     assert [reply.text for reply in replies] == ["As far as it goes"] * 5
+
+
+@pytest.mark.parametrize("answer", [Fail(400), Fail(500), Break("Half")], ids=["400", "500", "cut"])
+def test_a_failure_leaves_no_task_behind(
+    start_server: StartServer, api: str, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    gc.collect()
+    caplog.clear()
+    with (
+        caplog.at_level(logging.ERROR, "asyncio"),
+        ScriptedModel(answer) as model,
+        start_server(openai_base_url=model.base_url, model="m", model_api=api) as url,
+    ):
+        for _ in range(3):
+            Client(url).ask(NEON)
+        gc.collect()
+
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
