@@ -25,6 +25,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     for name in ("chatkit_stores", "psycopg.pool"):
         logging.getLogger(name).setLevel(logging.INFO)
+    port = int(sys.argv[sys.argv.index("--port") + 1])
     app = create_app(read_settings())
 
     @app.get("/vitals")
@@ -32,18 +33,18 @@ def main() -> None:
         # What waits in a cycle for the collector is no leak.
         gc.collect()
         process = psutil.Process()
-        connections = [c for c in process.net_connections("tcp") if c.status != "LISTEN"]
+        found = [c for c in process.net_connections("tcp") if c.status != "LISTEN"]
+        incoming = sum(connection.laddr.port == port for connection in found)
         names = (getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks())
         return {
             "tasks": Counter(names),
             "turns": len(RUNNING),
             "fds": process.num_fds(),
-            "connections": len(connections),
-            "states": Counter(connection.status for connection in connections),
+            "incoming": incoming,
+            "outgoing": len(found) - incoming,
             "rss": process.memory_info().rss,
         }
 
-    port = int(sys.argv[sys.argv.index("--port") + 1])
     config = uvicorn.Config(app, port=port, log_config=None, access_log=False)
     DrainingServer(config).run()
 
