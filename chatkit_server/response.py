@@ -145,6 +145,8 @@ class TurnResponse(StreamingResponse):
         self._reader = reader
         self._keep_alive = keep_alive
         self._first: bytes | None = None
+        self._loop = asyncio.get_running_loop()
+        self._spoke_at = self._loop.time()
         super().__init__(self._body(), headers=STREAM_HEADERS)
 
     async def first(self) -> TurnResponse:
@@ -165,19 +167,23 @@ class TurnResponse(StreamingResponse):
         frame = self._first
         while frame is not None:
             yield frame
-            frame = await self._next()
+            self._spoke_at = self._loop.time()
+            frame = await self._reader.queue.get()
 
-    async def _next(self) -> bytes | None:
-        try:
-            async with asyncio.timeout(self._keep_alive):
-                return await self._reader.queue.get()
-        except TimeoutError:
-            return PING
+    def _fill_silence(self) -> None:
+        # One timer for the response: a timeout for each frame costs more than the frame.
+        left = self._keep_alive - (self._loop.time() - self._spoke_at)
+        if left <= 0:
+            self._reader.queue.put_nowait(PING)
+            left = self._keep_alive
+        self._timer = self._loop.call_later(left, self._fill_silence)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._fill_silence()
         try:
             await super().__call__(scope, receive, send)
         finally:
+            self._timer.cancel()
             # Holds for cancelled scopes, OSError and GeneratorExit alike.
             self._leave()
 
