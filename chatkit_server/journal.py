@@ -146,7 +146,10 @@ class Journal:
             with contextlib.suppress(FileNotFoundError):
                 used += path.stat().st_size
         if used + len(line) > self._max_bytes:
-            raise JournalFullError(f"the journal in {self._folder} holds {used:,} bytes")
+            raise JournalFullError(
+                f"the journal in {self._folder} holds {used:,} bytes, and {len(line):,} more are "
+                f"beyond its {self._max_bytes:,}"
+            )
         self._own.append(line)
 
     async def replay(self, write: Write) -> None:

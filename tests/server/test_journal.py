@@ -74,7 +74,7 @@ async def test_entries_are_replayed_once_and_in_order(journal: Journal, folder: 
     assert files(folder)[0].stat().st_size == 0
 
 
-@pytest.mark.parametrize("text", ["", "null\0byte", "line\r\nbreak\u2028 \x85", "long " * 50_000])
+@pytest.mark.parametrize("text", ["", "null\0byte", "line\r\nbreak\u2028 \x85", "long " * 20])
 async def test_an_entry_comes_back_as_it_was(journal: Journal, text: str) -> None:
     written = Entry(
         user_id="ada",
@@ -95,6 +95,16 @@ async def test_an_entry_comes_back_as_it_was(journal: Journal, text: str) -> Non
     await journal.replay(write)
 
     assert seen == [written]
+
+
+async def test_an_entry_may_be_long(journal: Journal) -> None:
+    await journal.append(entry(0).model_copy(update={"items": [answer("m", "long " * 100_000)]}))
+    await journal.append(entry(1))
+    target = Target()
+
+    await journal.replay(target)
+
+    assert target.turns == ["turn_0", "turn_1"]
 
 
 async def test_what_can_not_be_written_stays_for_the_next_time(journal: Journal) -> None:
@@ -180,7 +190,8 @@ async def test_old_entries_are_dropped_also_while_nothing_can_be_written(folder:
             await journal.replay(Target(turn_1=ConnectionError("down")))
 
         assert (journal.rejected, journal.entries) == (1, 1)
-        assert journal.size == before // 2 == files(folder)[0].stat().st_size
+        assert 0 < journal.size < before * 0.6
+        assert journal.size == files(folder)[0].stat().st_size
         target = Target()
         await journal.replay(target)
         assert target.turns == ["turn_1"]
