@@ -26,7 +26,7 @@ def element_context(browser: Browser, server: ScriptedServer) -> Iterator[Browse
     context = browser.new_context(
         base_url=server.url, viewport={"width": 380, "height": 600}, color_scheme="light"
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     yield context
     context.close()
 

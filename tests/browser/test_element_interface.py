@@ -154,13 +154,14 @@ def test_the_chat_works_without_storage_and_without_random_uuid(
         });"""
     )
     server.stream("threads.create", created(), done(question("Hi")), done(answer("Hello.")))
-    server.stream("threads.add_user_message", done(question("More", "msg_2")))
+    more = done(question("More", "msg_2")), done(answer("Bye.", "msg_3"))
+    server.stream("threads.add_user_message", *more)
     page.goto("/chat")
     chat = ElementPage(page)
     chat.ask("Hi")
     expect(page.get_by_role("article").nth(1)).to_contain_text("Hello.")
     chat.ask("More")
-    expect(page.get_by_role("article")).to_have_count(3)
+    expect(page.get_by_role("article").nth(3)).to_contain_text("Bye.")
     assert len(server.requests) == 2
     assert len({headers["x-session-id"] for headers in server.headers}) == 1
 

@@ -40,7 +40,7 @@ def site(served: ScriptedSite) -> ScriptedSite:
 @pytest.fixture
 def context(browser: Browser, site: ScriptedSite) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     yield context
     context.close()
 
