@@ -178,6 +178,8 @@ class Lease:
         self._context = context
         self._over = asyncio.Event()
         self._checkpoints: asyncio.Task[None] | None = None
+        self._storing = asyncio.Lock()
+        self._storable = True
 
     async def __aenter__(self) -> TurnStart:
         turn = self._turn
@@ -216,6 +218,7 @@ class Lease:
         turn.message = self._message
         turn.thread = start.thread
         turn.mark("store")
+        turn.save = lambda: self._checkpoint(thread_id)
         if running is None or running.done.is_set() or running.user_id == turn.user_id:
             # Without the database nobody knows whose thread it is; the first one keeps it.
             self._turns[thread_id] = turn
@@ -262,10 +265,16 @@ class Lease:
             await self._checkpoints
 
     async def _store_checkpoints(self, thread_id: str) -> None:
-        turn = self._turn
-        storable = True
         while not await self._over_within(CHECKPOINT):
-            items, removed = turn.record.checkpoint() if storable else ([], [])
+            await self._checkpoint(thread_id)
+
+    async def _checkpoint(self, thread_id: str) -> None:
+        turn = self._turn
+        # One at a time: an older one that arrives later would bring a partial answer back.
+        async with self._storing:
+            if turn.finished or turn.reason == "lost":
+                return
+            items, removed = turn.record.checkpoint() if self._storable else ([], [])
             try:
                 state = await self._store.checkpoint_turn(
                     turn.id,
@@ -278,21 +287,20 @@ class Lease:
             except ConnectionError as error:
                 turn.record.not_stored(items)
                 logger.warning("turn %s could not be checkpointed: %s", turn.id, error)
-                continue
+                return
             except Exception:
                 # An item that can't be stored; from now on, the thread is only held.
-                storable = False
+                self._storable = False
                 turn.record.not_stored(items)
                 logger.exception("turn %s could not be checkpointed", turn.id)
-                continue
-            if turn.finished:
                 return
-            if state is None:
-                turn.hang_up("lost")
-                return
-            turn.followed = state == "followed"
-            if state == "stopping":
-                turn.hang_up("stopped")
+        if turn.finished:
+            return
+        turn.followed = state == "followed"
+        if state is None:
+            turn.hang_up("lost")
+        elif state == "stopping":
+            turn.hang_up("stopped")
 
     async def _over_within(self, seconds: float) -> bool:
         try:

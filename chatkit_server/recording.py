@@ -27,6 +27,7 @@ from chatkit.types import (
     TaskItem,
     ThreadItem,
     ThreadItemDoneEvent,
+    ThreadItemReplacedEvent,
     ThreadItemUpdatedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
@@ -82,6 +83,7 @@ class RecordingServer(ChatKitServer[RequestContext]):
             with agents_sdk_user_agent_override():
                 async for event in turn.steps(stream()):
                     if held is not None:
+                        await _save(turn)
                         record.held = None
                         yield held
                         held = None
@@ -96,6 +98,8 @@ class RecordingServer(ChatKitServer[RequestContext]):
                         held = event
                         record.held = event.item.id
                         continue
+                    if isinstance(event, ThreadItemDoneEvent | ThreadItemReplacedEvent):
+                        await _save(turn)
                     yield event
                     if thread != told:
                         told = thread.model_copy(deep=True)
@@ -253,6 +257,12 @@ class RecordingServer(ChatKitServer[RequestContext]):
             default_title=_title(turn.items) if turn.record.answered() else None,
             context=context,
         )
+
+
+async def _save(turn: Turn) -> None:
+    """Store what is about to be said to be done, while the turn goes on."""
+    if turn.save is not None:
+        await turn.save()
 
 
 def _changes(before: ThreadMetadata, thread: ThreadMetadata) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chatkit.errors import CustomStreamError
@@ -61,6 +61,8 @@ class Turn:
         """What is there of answers that were stopped."""
         self.thread: ThreadMetadata | None = None
         self.feed: Feed | None = None
+        self.save: Callable[[], Awaitable[None]] | None = None
+        """Stores what there is; set while the turn has its thread."""
         self.followed = False
         """Whether somebody reads it on another replica."""
         self.away = False

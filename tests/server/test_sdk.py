@@ -517,9 +517,10 @@ async def test_a_fault_of_the_server_can_be_read_by_the_page(
     with start_server(allowed_origins=(origin,)) as url:
         client = Client(url)
         thread_id = client.ask("How do I connect to Neon?").thread_id
-        await execute(database_url, """update chatkit.items set data = '{"secret": 1}'""")
+        await execute(database_url, """update chatkit.threads set title = '{"secret": 1}'""")
         response = client.send(
-            {"type": "items.list", "params": {"thread_id": thread_id}}, headers={"Origin": origin}
+            {"type": "threads.get_by_id", "params": {"thread_id": thread_id}},
+            headers={"Origin": origin},
         )
 
     assert response.status_code == 500

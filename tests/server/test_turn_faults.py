@@ -248,3 +248,35 @@ def test_a_stop_reaches_an_answer_that_has_not_begun(start: Start, database_url:
 
         assert [answer.json() for answer in answers] == [{"stopped": True}]
         assert texts(client, thread_id) == ["First."]
+
+
+async def test_whatever_is_said_to_be_done_is_stored_by_then(
+    start: Start, database_url: str
+) -> None:
+    def talk(dsn: str) -> list[tuple[str, bool]]:
+        with (
+            start(Call("weather"), Call("think"), Say("Sunny."), database_url=dsn) as (client, _),
+            psycopg.connect(database_url, autocommit=True) as connection,
+            client.stream("threads.create", input=QUESTION) as events,
+        ):
+            stored = "select exists (select from chatkit.items where id = %s)"
+            return [
+                (
+                    event["item"]["type"],
+                    (connection.execute(stored, (event["item"]["id"],)).fetchone() or (False,))[0],
+                )
+                for event in events
+                if event["type"] == "thread.item.done"
+            ]
+
+    # The way to the database is slow, so that nothing is stored by chance.
+    async with Flights.to(database_url, delay=0.05) as flights:
+        found = await asyncio.to_thread(talk, flights.dsn)
+
+    assert {kind for kind, _ in found} == {
+        "user_message",
+        "widget",
+        "workflow",
+        "assistant_message",
+    }
+    assert all(stored for _, stored in found)
