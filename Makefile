@@ -7,6 +7,7 @@ SHELL := /usr/bin/env bash
 PYTHON ?= python3
 BIN := .venv/bin
 CORPORA ?=
+JOBS ?= 2
 export CHATKIT_DATA_DIR ?= .chatkit
 
 WEB_SOURCES := $(shell find web/core web/element web/docusaurus-plugin web/scripts -type f \
@@ -35,7 +36,7 @@ web: .make/web ## Build the element, the chat page and the plugin
 .PHONY: test
 test: .make/dev .make/site .make/system ## Run every test, browser tests included
 	npm --prefix web test
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: .make/dev .make/node ## Format, lint, types, import order
