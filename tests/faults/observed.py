@@ -33,15 +33,15 @@ def main() -> None:
         # What waits in a cycle for the collector is no leak.
         gc.collect()
         process = psutil.Process()
-        found = [c for c in process.net_connections("tcp") if c.status != "LISTEN"]
-        incoming = sum(connection.laddr.port == port for connection in found)
+        sockets = process.net_connections("all")
+        readers = [s for s in sockets if s.status == "ESTABLISHED" and s.laddr.port == port]
         names = (getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks())
         return {
             "tasks": Counter(names),
             "turns": len(RUNNING),
-            "fds": process.num_fds(),
-            "incoming": incoming,
-            "outgoing": len(found) - incoming,
+            # Those that we open, to the database, the engine and the model, are kept when idle.
+            "readers": len(readers),
+            "files": process.num_fds() - len(sockets),
             "rss": process.memory_info().rss,
         }
 

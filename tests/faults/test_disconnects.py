@@ -84,15 +84,15 @@ async def test_readers_who_leave_lose_nothing_and_leave_nothing(
         partials_kept=sum(bool(leaver.seen) and not leaver.ended for leaver in leavers),
         model_calls_that_ran_on=len(ran_on),
         tasks_left=sum(after["tasks"].values()) - sum(before["tasks"].values()),
-        connections_left=after["incoming"] - before["incoming"],
-        files_left=after["fds"] - before["fds"],
+        connections_left=after["readers"] - before["readers"],
+        files_left=after["files"] - before["files"],
         lost=len(lost),
     )
     assert not lost, "\n".join([*lost, server.complaints])
     assert not ran_on
     assert after["tasks"] == before["tasks"]
-    assert after["incoming"] == before["incoming"]
-    assert after["fds"] <= before["fds"]
+    assert after["readers"] == before["readers"]
+    assert after["files"] <= before["files"]
     assert "Traceback" not in server.log, server.log
     assert "never retrieved" not in server.log, server.log
 
@@ -123,8 +123,6 @@ async def quiet(server: ServerProcess, http: httpx.AsyncClient, dsn: str) -> dic
         nonlocal found
         before, found = found, await vitals(server, http)
         pool = [state for (state,) in await rows(dsn, POOL)]
-        # Both clients, the database's and the model's, keep connections that are idle.
-        found["fds"] -= len(pool) + found.pop("outgoing")
         at_rest = {**before, "rss": 0} == {**found, "rss": 0}
         idle = set(pool) <= {"idle"} and not found["turns"] and not await held_threads(dsn)
         return at_rest and idle
