@@ -27,7 +27,7 @@ const sidebars: SidebarsConfig = {
       type: "category",
       label: "Understand",
       collapsed: false,
-      items: ["how-a-turn-works", "endpoints", "sdk-traps", "performance"],
+      items: ["how-a-turn-works", "endpoints", "sdk-traps", "faults", "performance"],
     },
   ],
 };
