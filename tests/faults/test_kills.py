@@ -76,7 +76,7 @@ async def test_a_server_that_is_killed_loses_nothing_that_was_done(
 async def kill_at_random(server: ServerProcess, rolls: random.Random) -> None:
     """Kill it some seconds after each start, and start it again."""
     for _ in range(max(2, scaled(20))):
-        await asyncio.sleep(rolls.uniform(3.0, 7.0))
+        await asyncio.sleep(rolls.uniform(2.5, 5.0))
         await server.kill()
         # Not left half started when the run ends.
         await asyncio.shield(asyncio.create_task(server.start()))

@@ -20,8 +20,8 @@ _QUESTION = "How do I connect to Neon?"
 
 
 def answer_text(tag: str) -> str:
-    """What the model says to the question of this tag: between one and six seconds of text."""
-    words = random.Random(tag).randrange(20, 110)
+    """What the model says to the question of this tag: between one and four seconds of text."""
+    words = random.Random(tag).randrange(15, 80)
     return " ".join(f"{tag}.{number}" for number in range(words))
 
 
