@@ -11,6 +11,7 @@ from typing import Any, cast
 from agents import Agent, RunConfig, Runner, TResponseInputItem
 from agents.exceptions import ModelBehaviorError
 from agents.models.interface import Model
+from agents.result import RunResultStreaming
 from chatkit.agents import AgentContext, stream_agent_response
 from chatkit.errors import CustomStreamError
 from chatkit.store import Store
@@ -42,7 +43,7 @@ from .meter import Meter
 from .offers import Offers
 from .quoting import QuotingModel
 from .record import text_of
-from .running import TurnMemory, Watch, says_something
+from .running import Run, TurnMemory, Watch, says_something
 from .sources import Hit
 from .thoughts import in_steps
 from .turn import Turn
@@ -214,6 +215,7 @@ class Answerer:
             # Without the group, the Agents SDK sends a random cache key for every run.
             run_config=RunConfig(model=model, tracing_disabled=True, group_id=context.thread.id),
         )
+        run = cast("RunResultStreaming", Run(result))
         citer = Citer(
             turn.sources,
             lambda kind: self._store.generate_item_id(
@@ -222,7 +224,7 @@ class Answerer:
             site_url=self._site_url,
         )
         try:
-            async for event in citer.rewrite(in_steps(stream_agent_response(context, result))):
+            async for event in citer.rewrite(in_steps(stream_agent_response(context, run))):
                 if isinstance(event, ThreadItemUpdatedEvent) and (
                     isinstance(event.update, AssistantMessageContentPartTextDelta)
                 ):

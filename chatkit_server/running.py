@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from agents import Agent, ModelResponse, RunContextWrapper, RunHooks, Tool, TResponseInputItem
+from agents import (
+    Agent,
+    ModelResponse,
+    RawResponsesStreamEvent,
+    RunContextWrapper,
+    RunHooks,
+    StreamEvent,
+    Tool,
+    TResponseInputItem,
+)
+from agents.result import RunResultStreaming
 from chatkit.store import Store
 from chatkit.types import (
     AssistantMessageItem,
@@ -14,6 +24,11 @@ from chatkit.types import (
     ThreadItem,
     ThreadItemDoneEvent,
     ThreadStreamEvent,
+)
+from openai.types.responses import (
+    ResponseContentPartAddedEvent,
+    ResponseOutputItemDoneEvent,
+    ResponseOutputMessage,
 )
 
 from .context import RequestContext
@@ -52,6 +67,35 @@ class TurnMemory:
     ) -> None:
         if not is_empty_thinking(item):
             self._turn.record.add(item)
+
+
+class Run:
+    """An agent's run as the SDK reads it, without the words of a refusal.
+
+    The SDK takes them for an answer, or does not, as it happens: the run ends in an error then.
+    """
+
+    def __init__(self, result: RunResultStreaming) -> None:
+        self._result = result
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._result, name)
+
+    async def stream_events(self) -> AsyncIterator[StreamEvent]:
+        async for event in self._result.stream_events():
+            if not _is_refusal(event):
+                yield event
+
+
+def _is_refusal(event: StreamEvent) -> bool:
+    match event:
+        case RawResponsesStreamEvent(data=ResponseContentPartAddedEvent(part=part)):
+            return part.type == "refusal"
+        case RawResponsesStreamEvent(
+            data=ResponseOutputItemDoneEvent(item=ResponseOutputMessage(content=content))
+        ):
+            return any(part.type == "refusal" for part in content)
+    return False
 
 
 class Watch(RunHooks[Any]):
