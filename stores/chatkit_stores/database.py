@@ -23,6 +23,8 @@ Statement: TypeAlias = tuple[Query, Mapping[str, Any]]
 
 # How long a call waits for a connection, and the pool for one that doesn't come.
 _PATIENCE: Final = 5.0
+# A server that hangs keeps its connections open, so that nothing else ends the wait for it.
+_ANSWER_WITHIN: Final = 10.0
 
 # Pauses between two looks at a database that could not be reached.
 _FIRST_PAUSE: Final = 0.5
@@ -127,6 +129,9 @@ class Database:
         except psycopg.errors.ReadOnlySqlTransaction as exc:
             # A former primary, until the address leads to the new one.
             raise StoreUnavailableError(f"the database takes no writes: {exc}") from exc
+        except TimeoutError as exc:
+            self._start_probe()
+            raise StoreUnavailableError("the database does not answer") from exc
         except psycopg.errors.QueryCanceled as exc:
             raise StoreUnavailableError(f"the database took too long: {exc}") from exc
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
@@ -151,10 +156,11 @@ class Database:
     ) -> list[list[Row]]:
         self._in_flight += 1
         try:
-            async with connection.pipeline():
-                cursors = [await connection.execute(*statement) for statement in statements]
-            # Fetching inside the block would wait for each answer on its own.
-            found = [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                async with connection.pipeline():
+                    cursors = [await connection.execute(*statement) for statement in statements]
+                # Fetching inside the block would wait for each answer on its own.
+                found = [await c.fetchall() if c.description else [] for c in cursors]
             self._answered_at = time.monotonic()
             return found
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 
 import psycopg
@@ -309,3 +310,26 @@ async def test_every_statement_finds_its_rows_through_an_index(direct_url: str) 
             scanned = re.findall(r'"Seq Scan".*?"Relation Name": "(\w+)"', plan)
             assert set(scanned) <= {"answering"}, name
             assert '"Sort"' not in plan, name
+
+
+async def test_a_database_that_hangs_is_a_connection_error(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        Flights.to(database_url, delay=0) as flights,
+        PostgresStore.open(flights.dsn) as store,
+    ):
+        await store.ping()
+        monkeypatch.setattr("chatkit_stores.database._ANSWER_WITHIN", 0.2)
+        flights.delay = 60  # Connected, and silent.
+
+        with pytest.raises(StoreUnavailableError, match="does not answer"):
+            await store.ping()
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+            await store.ping()
+
+        assert time.monotonic() - began < 0.1
+        flights.delay = 0
+        await store.found_again()
+        await store.ping()
