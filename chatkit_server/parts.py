@@ -37,6 +37,8 @@ logger = logging.getLogger("chatkit_server")
 _SERVER = "chatkit_server.server"
 Health = Literal["ok", "degraded", "down"]
 _PING_TIMEOUT = 2.0
+# A search takes milliseconds; the client's own limit is made for indexing.
+_SEARCH_WITHIN = 5.0
 
 
 class GuardedSearch:
@@ -48,7 +50,11 @@ class GuardedSearch:
 
     async def search(self, query: str, *, limit: int = 8) -> list[Hit]:
         with self.breaker.call():
-            return await self._passages.search(query, limit=limit)
+            try:
+                async with asyncio.timeout(_SEARCH_WITHIN):
+                    return await self._passages.search(query, limit=limit)
+            except TimeoutError as error:
+                raise ConnectionError("the search does not answer") from error
 
 
 @dataclass(slots=True)

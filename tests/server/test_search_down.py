@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -70,6 +72,27 @@ def test_a_search_that_stays_down_is_left_in_peace(
     assert left_alone == tried
     assert "search is not available" in model.requests[-1].text
     assert (ready.status_code, ready.json()["parts"]["search"]) == (200, "degraded")
+
+
+def test_a_search_that_hangs_is_not_waited_for(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit_server.parts._SEARCH_WITHIN", 0.3)
+    # The system takes connections, and nobody ever reads from them.
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        address = f"http://127.0.0.1:{hung.getsockname()[1]}"
+        with (
+            ScriptedModel(Say("From memory.")) as model,
+            start_server(qdrant_url=address, openai_base_url=model.base_url, model="m") as url,
+        ):
+            began = time.monotonic()
+            replies = [Client(url).ask("How do I connect to Neon?") for _ in range(4)]
+            took = time.monotonic() - began
+
+    for reply in replies:
+        assert reply.text == "From memory."
+        assert "no sources" in reply.of("notice")[0]["message"]
+    assert took < 10
 
 
 def test_without_a_model_the_reader_is_asked_to_try_again(
