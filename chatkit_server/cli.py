@@ -125,8 +125,8 @@ def index(source: Path, base_url: str, trailing_slash: bool, as_json: bool, quie
                 )
             with click.progressbar(length=1, label="Indexing", file=sys.stderr) as bar:
 
-                def progress(done: int, total: int) -> None:
-                    bar.length = max(total, 1)
+                def progress(done: int, total: int | None) -> None:
+                    bar.length = max(total or done + 1, 1)
                     bar.update(done - bar.pos)
 
                 return await passages.index(

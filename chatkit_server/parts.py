@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from chatkit_stores import Answering, PostgresStore
     from chatkit_stores.answering import Mode
-    from chatkit_tools import Hit, Passages
+    from chatkit_tools import Passages, Results
 
     from .attachments import Attachments
     from .journal import Journal
@@ -48,7 +48,7 @@ class GuardedSearch:
         self._passages = passages
         self.breaker = Breaker("search", lambda error: isinstance(error, ConnectionError))
 
-    async def search(self, query: str, *, limit: int = 8) -> list[Hit]:
+    async def search(self, query: str, *, limit: int = 8) -> Results:
         with self.breaker.call():
             try:
                 async with asyncio.timeout(_SEARCH_WITHIN):

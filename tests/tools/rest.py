@@ -6,8 +6,10 @@ refuse others: what passes here is what a server would understand.
 
 import json
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,6 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from qdrant_client import QdrantClient, models
 
 _DUMP = TypeAdapter(Any)
+_POINTS: Any = TypeAdapter(models.PointIdsList | models.FilterSelector)
+_VECTOR_NAME: Any = TypeAdapter(models.DenseVectorNameConfig | models.SparseVectorNameConfig)
 
 
 class RestServer(ThreadingHTTPServer):
@@ -32,15 +36,23 @@ class RestServer(ThreadingHTTPServer):
             ("PUT", ""): self._create,
             ("PATCH", ""): self._update,
             ("DELETE", ""): lambda name, _: self.client.delete_collection(name),
-            ("PUT", "/vectors/dense"): self._add_vector,
+            ("PUT", "/index"): self._create_field_index,
             ("PUT", "/points"): self._upsert,
             ("POST", "/points"): self._retrieve,
             ("PUT", "/points/vectors"): self._update_vectors,
+            ("POST", "/points/payload"): self._set_payload,
+            ("POST", "/points/payload/delete"): self._delete_payload,
             ("POST", "/points/delete"): self._delete,
             ("POST", "/points/scroll"): self._scroll,
             ("POST", "/points/count"): self._count,
             ("POST", "/points/query/batch"): self._query,
+            ("POST", "/facet"): self._facet,
         }
+
+    def find(self, method: str, path: str) -> Callable[[str, bytes], Any]:
+        if method == "PUT" and path.startswith("/vectors/"):
+            return partial(self._add_vector, path.removeprefix("/vectors/"))
+        return self.calls[method, path]
 
     @property
     def url(self) -> str:
@@ -71,23 +83,47 @@ class RestServer(ThreadingHTTPServer):
         asked = models.UpdateCollection.model_validate_json(body)
         return self.client.update_collection(name, optimizers_config=asked.optimizers_config)
 
-    def _add_vector(self, name: str, body: bytes) -> Any:
-        asked = models.DenseVectorNameConfig.model_validate_json(body)
-        return self.client.create_vector_name(name, "dense", asked)
+    def _add_vector(self, vector: str, name: str, body: bytes) -> Any:
+        asked: Any = _VECTOR_NAME.validate_json(body)
+        return self.client.create_vector_name(name, vector, asked)
+
+    def _create_field_index(self, name: str, body: bytes) -> Any:
+        asked = models.CreateFieldIndex.model_validate_json(body)
+        with warnings.catch_warnings():
+            # The local mode has no payload indexes, and says so.
+            warnings.simplefilter("ignore")
+            return self.client.create_payload_index(name, asked.field_name, asked.field_schema)
 
     def _upsert(self, name: str, body: bytes) -> Any:
         return self.client.upsert(name, models.PointsList.model_validate_json(body).points)
 
     def _retrieve(self, name: str, body: bytes) -> Any:
         asked = models.PointRequest.model_validate_json(body)
-        return self.client.retrieve(name, asked.ids, with_payload=asked.with_payload or True)
+        return self.client.retrieve(
+            name,
+            asked.ids,
+            with_payload=True if asked.with_payload is None else asked.with_payload,
+            with_vectors=asked.with_vector or False,
+        )
 
     def _update_vectors(self, name: str, body: bytes) -> Any:
         asked = models.UpdateVectors.model_validate_json(body)
         return self.client.update_vectors(name, asked.points)
 
+    def _set_payload(self, name: str, body: bytes) -> Any:
+        asked = models.SetPayload.model_validate_json(body)
+        return self.client.set_payload(name, asked.payload, _selector(asked))
+
+    def _delete_payload(self, name: str, body: bytes) -> Any:
+        asked = models.DeletePayload.model_validate_json(body)
+        return self.client.delete_payload(name, asked.keys, _selector(asked))
+
     def _delete(self, name: str, body: bytes) -> Any:
-        return self.client.delete(name, models.PointIdsList.model_validate_json(body))
+        return self.client.delete(name, _POINTS.validate_json(body))
+
+    def _facet(self, name: str, body: bytes) -> Any:
+        asked = models.FacetRequest.model_validate_json(body)
+        return self.client.facet(name, asked.key, asked.filter, asked.limit or 10)
 
     def _scroll(self, name: str, body: bytes) -> Any:
         asked = models.ScrollRequest.model_validate_json(body)
@@ -95,7 +131,9 @@ class RestServer(ThreadingHTTPServer):
             name,
             limit=asked.limit or 10,
             offset=asked.offset,
+            scroll_filter=asked.filter,
             with_payload=asked.with_payload or False,
+            with_vectors=asked.with_vector or False,
         )
         return {"points": points, "next_page_offset": following}
 
@@ -108,6 +146,10 @@ class RestServer(ThreadingHTTPServer):
         return self.client.query_batch_points(name, asked.searches)
 
 
+def _selector(asked: models.SetPayload | models.DeletePayload) -> Any:
+    return asked.filter if asked.points is None else asked.points
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
@@ -118,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         self.server.requests.append((self.command, path))
         _, _, name, *rest = path.split("/")
-        call = self.server.calls[self.command, "/".join(["", *rest]) if rest else ""]
+        call = self.server.find(self.command, "/".join(["", *rest]) if rest else "")
         answer: Any
         try:
             with self.server.lock:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chatkit_tools import Document, UnreadableDocument, read_documents
+from chatkit_tools import Document, SourceError, UnreadableDocument, read_documents
 from chatkit_tools.documents import list_documents, page_url
 
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotADirectoryError, match="missing"):
+    with pytest.raises(SourceError, match="missing"):
         list(read_documents(tmp_path / "missing"))
 
 

@@ -139,7 +139,7 @@ async def test_an_engine_killed_in_the_middle_of_indexing_does_no_harm(
         (pages / f"page-{number}.md").write_text(f"# Page {number}\n\nWord{number} and more.")
     killed: list[int] = []
 
-    def kill_once(done: int, total: int) -> None:
+    def kill_once(done: int, total: int | None) -> None:
         if not killed:
             (engine,) = find_engines(folder)
             engine.kill()

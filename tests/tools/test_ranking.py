@@ -7,7 +7,7 @@ from chatkit_tools.ranking import fuse, limit_per_page, measure_coverage
 
 
 def found(id_: str) -> Found:
-    return Found(id_, 1.0, {"document": id_[0]})
+    return Found(id_, 1.0, {"page": id_[0]})
 
 
 def test_pages_are_fused_and_not_passages() -> None:

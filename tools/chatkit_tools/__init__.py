@@ -4,16 +4,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chatkit_tools.documents import Document, UnreadableDocument, read_documents
+    from chatkit_tools.documents import MarkdownFolder, read_documents
     from chatkit_tools.embeddings import Embeddings, OpenAIEmbeddings
     from chatkit_tools.errors import (
+        CollectionBusyError,
         CollectionError,
         CollectionMismatchError,
         SearchUnavailableError,
+        SourceError,
     )
     from chatkit_tools.indexing import IndexSummary
-    from chatkit_tools.passage import Hit, Passage
+    from chatkit_tools.passage import Hit, Passage, Results
     from chatkit_tools.passages import Passages
+    from chatkit_tools.source import (
+        Document,
+        SkippedDocument,
+        Source,
+        UnchangedDocument,
+        UnreadableDocument,
+    )
     from chatkit_tools.tool import (
         Numbers,
         parse_passages,
@@ -23,18 +32,25 @@ if TYPE_CHECKING:
 
 # A module is imported when a name of it is: the engine needs no parser, `search` needs no agent.
 _MODULES = {
+    "CollectionBusyError": "errors",
     "CollectionError": "errors",
     "CollectionMismatchError": "errors",
-    "Document": "documents",
+    "Document": "source",
     "Embeddings": "embeddings",
     "Hit": "passage",
     "IndexSummary": "indexing",
+    "MarkdownFolder": "documents",
     "Numbers": "tool",
     "OpenAIEmbeddings": "embeddings",
     "Passage": "passage",
     "Passages": "passages",
+    "Results": "passage",
     "SearchUnavailableError": "errors",
-    "UnreadableDocument": "documents",
+    "SkippedDocument": "source",
+    "Source": "source",
+    "SourceError": "errors",
+    "UnchangedDocument": "source",
+    "UnreadableDocument": "source",
     "parse_passages": "tool",
     "read_documents": "documents",
     "render_passages": "tool",
@@ -42,17 +58,24 @@ _MODULES = {
 }
 
 __all__ = [
+    "CollectionBusyError",
     "CollectionError",
     "CollectionMismatchError",
     "Document",
     "Embeddings",
     "Hit",
     "IndexSummary",
+    "MarkdownFolder",
     "Numbers",
     "OpenAIEmbeddings",
     "Passage",
     "Passages",
+    "Results",
     "SearchUnavailableError",
+    "SkippedDocument",
+    "Source",
+    "SourceError",
+    "UnchangedDocument",
     "UnreadableDocument",
     "parse_passages",
     "read_documents",

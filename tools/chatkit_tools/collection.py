@@ -1,6 +1,6 @@
 """One Qdrant collection of passages, over the REST interface that server and engine share."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
@@ -8,9 +8,18 @@ from urllib.parse import quote
 from chatkit_tools.connection import Connection
 from chatkit_tools.errors import CollectionError, CollectionMismatchError
 from chatkit_tools.lexical import SparseVector
+from chatkit_tools.note import Filter, Note
 
 LEXICAL = "lexical"
 DENSE = "dense"
+# What filters ask for: without an index, a filter reads the payload of every point.
+_FIELDS = {
+    "born": "integer",
+    "died": "integer",
+    "version": "keyword",
+    "locale": "keyword",
+    "model": "keyword",
+}
 # The point that keeps what holds for the whole collection. It has no vectors, so no query finds it.
 NOTE_ID = "c4a7c017-0000-4000-8000-000000000001"
 _SCROLL = 1_000
@@ -22,6 +31,8 @@ class Shape:
 
     dense_size: int | None
     points: int
+    fields: frozenset[str] = frozenset()
+    """The fields of the payload that have an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,7 @@ class Query:
 
     vector: SparseVector | list[float]
     limit: int
+    filter: Filter | None = None
     with_payload: bool = True
     with_lexical: bool = False
 
@@ -64,7 +76,8 @@ class Collection:
         has_other_vectors = set(vectors) - {DENSE} or (dense and dense["distance"] != "Cosine")
         if not sparse or sparse.get("modifier") != "idf" or has_other_vectors:
             raise self._foreign()
-        return Shape(dense["size"] if dense else None, info.get("points_count") or 0)
+        fields = frozenset(info.get("payload_schema") or ())
+        return Shape(dense["size"] if dense else None, info.get("points_count") or 0, fields)
 
     def _foreign(self) -> CollectionMismatchError:
         return CollectionMismatchError(
@@ -82,6 +95,12 @@ class Collection:
         except CollectionError:
             if await self.shape() is None:
                 raise
+
+    async def create_field_indexes(self, present: Set[str] = frozenset()) -> None:
+        """Have the fields indexed that filters ask for."""
+        for field, schema in _FIELDS.items():
+            if field not in present:
+                await self._write("PUT", "/index", {"field_name": field, "field_schema": schema})
 
     async def add_dense(self, size: int) -> None:
         """Give a lexical collection room for dense vectors."""
@@ -106,16 +125,16 @@ class Collection:
         """Delete the collection with everything in it."""
         await self._connection.send("DELETE", self._path)
 
-    async def read_note(self) -> dict[str, Any] | None:
-        """Return what `write_note` kept."""
+    async def read_note(self) -> Note | None:
+        """Return what `write_note` kept, None where nothing was."""
         found = await self._connection.send(
             "POST", f"{self._path}/points", {"ids": [NOTE_ID], "with_payload": True}
         )
-        return (found[0].get("payload") or {}) if found else None
+        return Note.read(found[0].get("payload") or {}) if found else None
 
-    async def write_note(self, note: dict[str, Any]) -> None:
+    async def write_note(self, note: Note) -> None:
         """Keep what holds for the whole collection."""
-        await self.upsert([{"id": NOTE_ID, "vector": {}, "payload": note}])
+        await self.upsert([{"id": NOTE_ID, "vector": {}, "payload": note.payload()}])
 
     async def upsert(self, points: Sequence[dict[str, Any]]) -> None:
         """Write points whole."""
@@ -124,6 +143,15 @@ class Collection:
     async def update_vectors(self, points: Sequence[dict[str, Any]]) -> None:
         """Replace the named vectors of points, and leave the rest of them."""
         await self._write("PUT", "/points/vectors", {"points": list(points)})
+
+    async def set_payload(self, ids: Sequence[str], payload: dict[str, Any]) -> None:
+        """Set fields of points, and leave the rest of them."""
+        await self._write("POST", "/points/payload", {"points": list(ids), "payload": payload})
+
+    async def delete_payload(self, ids: Sequence[str], fields: Sequence[str]) -> None:
+        """Take fields from points."""
+        body = {"points": list(ids), "keys": list(fields)}
+        await self._write("POST", "/points/payload/delete", body)
 
     async def delete(self, ids: Sequence[str]) -> None:
         """Delete points."""
@@ -138,11 +166,15 @@ class Collection:
         if await self._connection.send(method, f"{self._path}{path}?wait=true", body) is None:
             raise CollectionError(f"the collection {self.name!r} was deleted meanwhile")
 
-    async def scroll(self, fields: Sequence[str]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield the id of every passage, with these fields of its payload."""
+    async def scroll(
+        self, fields: Sequence[str], found: Filter | None = None
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield the id of every passage that a filter finds, with these fields of its payload."""
         following: str | int | None = None
         while True:
             body: dict[str, Any] = {"limit": _SCROLL, "with_payload": list(fields)}
+            if found:
+                body["filter"] = found
             if following is not None:
                 body["offset"] = following
             page = await self._connection.send("POST", f"{self._path}/points/scroll", body)
@@ -153,32 +185,43 @@ class Collection:
             if following is None:
                 return
 
-    async def count(self) -> int:
-        """Count the passages."""
-        body = {"exact": True, "filter": {"must_not": [{"has_id": [NOTE_ID]}]}}
-        found = await self._connection.send("POST", f"{self._path}/points/count", body)
-        return int(found["count"]) if found else 0
+    async def count(self, found: Filter) -> int:
+        """Count the passages that a filter finds."""
+        body = {"exact": True, "filter": found}
+        answer = await self._connection.send("POST", f"{self._path}/points/count", body)
+        return int(answer["count"]) if answer else 0
 
-    async def query(self, queries: Sequence[Query]) -> list[list[Found]]:
-        """Send queries together; every answer is empty where there is no collection."""
-        searches = [
-            {
-                "query": asdict(query.vector)
-                if isinstance(query.vector, SparseVector)
-                else query.vector,
-                "using": LEXICAL if isinstance(query.vector, SparseVector) else DENSE,
-                "limit": query.limit,
-                "with_payload": query.with_payload,
-                "with_vector": [LEXICAL] if query.with_lexical else False,
-            }
-            for query in queries
-        ]
+    async def query(self, queries: Sequence[Query]) -> tuple[Note | None, list[list[Found]]]:
+        """Send queries together, and ask for the note with them.
+
+        Every answer is empty, and the note None, where there is no collection.
+        """
+        # The note comes last: passages that a run deletes after it changed the note are then there
+        # still for whoever reads the note from before.
+        searches = [*map(_search, queries), _NOTE_QUERY]
         answers = await self._connection.send(
             "POST", f"{self._path}/points/query/batch", {"searches": searches}
         )
         if answers is None:
-            return [[] for _ in queries]
-        return [[_found(point) for point in answer["points"]] for answer in answers]
+            return None, [[] for _ in queries]
+        *found, noted = [answer["points"] for answer in answers]
+        note = Note.read(noted[0].get("payload") or {}) if noted else None
+        return note, [[_found(point) for point in points] for points in found]
+
+
+_NOTE_QUERY = {"filter": {"must": [{"has_id": [NOTE_ID]}]}, "limit": 1, "with_payload": True}
+
+
+def _search(query: Query) -> dict[str, Any]:
+    lexical = isinstance(query.vector, SparseVector)
+    search: dict[str, Any] = {
+        "query": asdict(query.vector) if isinstance(query.vector, SparseVector) else query.vector,
+        "using": LEXICAL if lexical else DENSE,
+        "limit": query.limit,
+        "with_payload": query.with_payload,
+        "with_vector": [LEXICAL] if query.with_lexical else False,
+    }
+    return search | {"filter": query.filter} if query.filter else search
 
 
 def _dense(size: int) -> dict[str, Any]:

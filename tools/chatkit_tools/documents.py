@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -13,8 +13,18 @@ from urllib.parse import quote
 
 import yaml
 
+from chatkit_tools.errors import SourceError
 from chatkit_tools.links import resolve_links
+from chatkit_tools.note import FORMAT
 from chatkit_tools.pieces import Piece, split_pieces
+from chatkit_tools.source import (
+    Document,
+    Read,
+    SkippedDocument,
+    UnchangedDocument,
+    UnreadableDocument,
+    read_in_thread,
+)
 
 _FRONT_MATTER = re.compile(
     r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
@@ -30,29 +40,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """One page of the docs; `path` is relative to the folder, with forward slashes.
-
-    `hash` stands for all that is searched and shown of the page.
-    """
-
-    path: str
-    url: str
-    title: str
-    pieces: tuple[Piece, ...]
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadableDocument:
-    """A file that could not be read, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _File:
     path: str
     url: str
     front_matter: dict[str, Any]
@@ -63,32 +51,118 @@ class _UnreadableError(Exception):
     pass
 
 
+class MarkdownFolder:
+    """A folder of Markdown or MDX: one version of the docs, in one language."""
+
+    def __init__(
+        self,
+        folder: Path,
+        base_url: str = "/",
+        *,
+        trailing_slash: bool = False,
+        version: str = "",
+        locale: str = "",
+    ) -> None:
+        """
+        Args:
+            folder: Partials (`_name.mdx`, `_folder/`) in it are left out, drafts and unlisted
+                pages skipped.
+            base_url: Where the folder is served, a path or a whole address.
+            trailing_slash: Whether the site ends every page's address with a slash, as
+                Docusaurus' option of that name does.
+            version: Of all its pages; empty where the docs have one version.
+            locale: Language of all its pages; empty where the docs have one.
+        """
+        self.folder = folder
+        self.base_url = base_url
+        self.version = version
+        self.locale = locale
+        self._trailing_slash = trailing_slash
+        self._total: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Where the folder is served."""
+        return self.base_url.rstrip("/") + "/"
+
+    @property
+    def total(self) -> int | None:
+        """How many files there are, None before the first is read."""
+        return self._total
+
+    def read(self, known: Mapping[str, str]) -> AsyncIterator[Read]:
+        """Yield every page in the order of its path."""
+        return read_in_thread(self._read(known))
+
+    def _read(self, known: Mapping[str, str]) -> Iterator[Read]:
+        if not self.folder.is_dir():
+            raise SourceError(f"{self.folder} is not a folder")
+        paths = list_documents(self.folder)
+        self._total = len(paths)
+        if not paths:
+            raise SourceError(f"{self.folder} has no Markdown file (.md, .mdx); nothing was changed")
+        files: list[_File] = []
+        for path in paths:
+            try:
+                front_matter, body = _read_source(self.folder / path)
+            except _UnreadableError as exc:
+                yield UnreadableDocument(path, str(exc))
+                continue
+            if kept_back := next(
+                (word for word in ("draft", "unlisted") if front_matter.get(word) is True), None
+            ):
+                yield SkippedDocument(path, f"is {kept_back} (front matter)")
+                continue
+            url = page_url(path, front_matter, self.base_url, trailing_slash=self._trailing_slash)
+            files.append(_File(path, url, front_matter, body))
+        # Links between files are resolved, so every address is known before the first page is made.
+        urls = {file.path: file.url for file in files}
+        for file in files:
+            fingerprint = self._fingerprint(file, urls)
+            if known.get(file.url) == fingerprint:
+                yield UnchangedDocument(file.path, file.url)
+            else:
+                yield self._make_document(file, urls, fingerprint)
+
+    def _fingerprint(self, file: _File, urls: Mapping[str, str]) -> str:
+        # With its links resolved: where they lead is decided by other files too.
+        body = resolve_links(file.body, path=file.path, url=file.url, urls=urls)
+        parts = [FORMAT, self.version, self.locale, file.url, repr(file.front_matter), body]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    def _make_document(self, file: _File, urls: Mapping[str, str], fingerprint: str) -> Document:
+        page = split_pieces(file.body)
+        pieces = tuple(
+            replace(piece, text=resolve_links(piece.text, path=file.path, url=file.url, urls=urls))
+            for piece in page.pieces
+        )
+        if not pieces and (description := _text(file.front_matter, "description")):
+            pieces = (Piece(anchor=None, headings=(), text=description),)
+        title = (
+            _text(file.front_matter, "title")
+            or page.title
+            or _text(file.front_matter, "sidebar_label")
+            or _strip_number(PurePosixPath(file.path).stem)
+        )
+        return Document(
+            file.path,
+            file.url,
+            title,
+            pieces,
+            version=self.version,
+            locale=self.locale,
+            fingerprint=fingerprint,
+        )
+
+
 def read_documents(
     folder: Path, base_url: str = "/", *, trailing_slash: bool = False
 ) -> Iterator[Document | UnreadableDocument]:
-    """Yield every page below `folder` in the order of its path.
-
-    Partials (`_name.mdx`, `_folder/`), drafts and unlisted pages are left out. `base_url` is where
-    the folder is served, a path or a whole address; `trailing_slash` says that the site ends
-    every page's address with a slash, as Docusaurus' option of that name does.
-    """
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is not a folder")
-    sources: list[_Source | UnreadableDocument] = []
-    for path in list_documents(folder):
-        try:
-            front_matter, body = _read_source(folder / path)
-        except _UnreadableError as exc:
-            sources.append(UnreadableDocument(path, str(exc)))
-            continue
-        if front_matter.get("draft") is True or front_matter.get("unlisted") is True:
-            continue
-        url = page_url(path, front_matter, base_url, trailing_slash=trailing_slash)
-        sources.append(_Source(path, url, front_matter, body))
-    # Links between files are resolved, so every address is known before the first page is made.
-    urls = {source.path: source.url for source in sources if isinstance(source, _Source)}
-    for source in sources:
-        yield _make_document(source, urls) if isinstance(source, _Source) else source
+    """Yield every page below `folder` in the order of its path; see `MarkdownFolder`."""
+    source = MarkdownFolder(folder, base_url, trailing_slash=trailing_slash)
+    for found in source._read({}):
+        if isinstance(found, Document | UnreadableDocument):
+            yield found
 
 
 def list_documents(folder: Path) -> list[str]:
@@ -140,25 +214,6 @@ def _read_source(file: Path) -> tuple[dict[str, Any], str]:
         raise _UnreadableError(f"is not UTF-8 at byte {exc.start}") from exc
     front_matter, body = _split_front_matter(text)
     return front_matter, body.replace("\r\n", "\n")
-
-
-def _make_document(source: _Source, urls: Mapping[str, str]) -> Document:
-    page = split_pieces(source.body)
-    pieces = tuple(
-        replace(piece, text=resolve_links(piece.text, path=source.path, url=source.url, urls=urls))
-        for piece in page.pieces
-    )
-    if not pieces and (description := _text(source.front_matter, "description")):
-        pieces = (Piece(anchor=None, headings=(), text=description),)
-    title = (
-        _text(source.front_matter, "title")
-        or page.title
-        or _text(source.front_matter, "sidebar_label")
-        or _strip_number(PurePosixPath(source.path).stem)
-    )
-    shown = [source.url, title, *((piece.anchor, piece.headings, piece.text) for piece in pieces)]
-    digest = hashlib.sha256(json.dumps(shown).encode())
-    return Document(source.path, source.url, title, pieces, digest.hexdigest()[:32])
 
 
 def _split_front_matter(text: str) -> tuple[dict[str, Any], str]:

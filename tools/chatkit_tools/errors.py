@@ -3,8 +3,10 @@
 Exception
 ├── ConnectionError
 │   └── SearchUnavailableError   nobody answers now; the same call may succeed later
+├── SourceError                  nothing can be read of what is to be indexed
 └── CollectionError              Qdrant answered, and refused
-    └── CollectionMismatchError  the collection is not one that this code may write to
+    ├── CollectionMismatchError  the collection is not one that this code may write to
+    └── CollectionBusyError      another index run is writing to it
 """
 
 
@@ -18,3 +20,11 @@ class CollectionError(Exception):
 
 class CollectionMismatchError(CollectionError):
     """The collection has another shape than this code makes; the message says what to do."""
+
+
+class CollectionBusyError(CollectionError):
+    """Another index run is writing to the collection."""
+
+
+class SourceError(Exception):
+    """A source has nothing that can be read; the message says what was looked for."""

@@ -1,12 +1,13 @@
 """The searchable piece of a page, and what a search returns."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self, overload
 from uuid import UUID, uuid5
 
-from chatkit_tools.documents import Document
 from chatkit_tools.lexical import lexical_text
+from chatkit_tools.note import FORMAT
+from chatkit_tools.source import Document
 
 _NAMESPACE = UUID("5b7a2f0e-8f35-4f0a-9a51-6f1d0f6f9a3e")
 
@@ -17,11 +18,31 @@ class Passage:
 
     id: str
     document: str
+    page: str
+    """Address of the page; `url` has the heading's fragment too."""
     url: str
     title: str
     headings: tuple[str, ...]
     text: str
     position: int
+    version: str = ""
+    locale: str = ""
+    breadcrumbs: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, id: str, payload: Mapping[str, Any]) -> Self:  # noqa: A002
+        """Read what `payload` wrote."""
+        return cls(
+            id=id,
+            **{name: payload[name] for name in cls.__slots__ if name != "id" and name in payload}
+            | {name: tuple(payload.get(name) or ()) for name in ("headings", "breadcrumbs")},
+        )
+
+    def payload(self) -> dict[str, Any]:
+        """Return what is stored beside the vectors."""
+        written = asdict(self)
+        del written["id"]
+        return written
 
     @property
     def lexical_text(self) -> str:
@@ -51,45 +72,66 @@ class Hit:
     headings: tuple[str, ...]
     text: str
     position: int
+    page: str = ""
+    version: str = ""
+    locale: str = ""
 
     @classmethod
-    def from_payload(
-        cls,
-        id: str,  # noqa: A002
-        payload: Mapping[str, Any],
-        *,
-        score: float,
-        coverage: float,
-    ) -> Self:
-        """Read what `Passages.index` wrote."""
-        return cls(
-            score=score,
-            coverage=coverage,
-            id=id,
-            document=payload["document"],
-            url=payload["url"],
-            title=payload["title"],
-            headings=tuple(payload["headings"]),
-            text=payload["text"],
-            position=payload["position"],
-        )
+    def of(cls, passage: Passage, *, score: float, coverage: float) -> Self:
+        """Make a hit of a passage that was found."""
+        taken = {
+            name: getattr(passage, name)
+            for name in cls.__slots__
+            if name not in ("score", "coverage")
+        }
+        return cls(score=score, coverage=coverage, **taken)
 
 
-def make_passages(document: Document) -> list[Passage]:
+@dataclass(frozen=True, slots=True)
+class Results(Sequence[Hit]):
+    """The hits of one search, best first."""
+
+    hits: tuple[Hit, ...] = ()
+    confidence: float = 0.0
+    """From 0 to 1, how likely it is that the docs answer the question."""
+    covered: bool = False
+    """Whether that is enough; where not, the answer is: the docs don't say."""
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | Sequence[Hit]:
+        return self.hits[index]
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+
+def make_passages(document: Document, model: str | None = None, born: int = 1) -> list[Passage]:
     """Return the passages of a page.
 
-    Their ids depend on the page and the place in it: indexing twice writes the same points, and
-    a page that changed overwrites its own.
+    Their ids depend on what the page says, on the model that embeds it, on the generation and on
+    the place in the page: what an edited page says stands beside what it said, until readers are
+    to see it, and a run that goes on where another broke off writes the same points.
     """
+    state = f"{FORMAT}\0{born}\0{model or ''}\0{document.hash}"
     return [
         Passage(
-            id=str(uuid5(_NAMESPACE, f"{document.path}\0{position}")),
+            id=str(uuid5(_NAMESPACE, f"{document.url}\0{state}\0{position}")),
             document=document.path,
+            page=document.url,
             url=f"{document.url}#{piece.anchor}" if piece.anchor else document.url,
             title=document.title,
             headings=piece.headings,
             text=piece.text,
             position=position,
+            version=document.version,
+            locale=document.locale,
+            breadcrumbs=document.breadcrumbs,
         )
         for position, piece in enumerate(document.pieces)
     ]

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -13,14 +14,18 @@ from chatkit_tools.collection import Collection, Found, Query, Shape
 from chatkit_tools.connection import connect_engine, connect_server
 from chatkit_tools.embeddings import Embeddings
 from chatkit_tools.indexing import IndexRun, IndexSummary, Progress, check_size
-from chatkit_tools.lexical import Lexical, SparseVector, lexical_text
-from chatkit_tools.passage import Hit
+from chatkit_tools.lexical import Lexical, SparseVector
+from chatkit_tools.note import FORMAT, Filter, Note
+from chatkit_tools.passage import Hit, Passage, Results
 from chatkit_tools.ranking import MAX_PER_PAGE, fuse, limit_per_page, measure_coverage
+from chatkit_tools.source import Source
 
 logger = logging.getLogger("chatkit_tools")
 
 _MAX_QUERY_CHARS = 2_000
 _CANDIDATES = 50
+# How often a search begins anew because an index run has ended meanwhile.
+_CHANGES = 3
 # How long what was learnt of a collection is believed; other processes may index meanwhile.
 _FRESH = 60.0
 # How long a search waits for its embedding, and goes by words alone after one that failed.
@@ -37,10 +42,9 @@ class Passages:
         self._collection = collection
         self._lexical = lexical
         self._embeddings = embeddings
-        self._shape: Shape | None = None
-        self._stale_at = 0.0
-        self._rarities: dict[int, float] = {}
+        self._view: _View | None = None
         self._rests_until = 0.0
+        self._warned = ""
 
     @classmethod
     @asynccontextmanager
@@ -76,66 +80,160 @@ class Passages:
         await self._collection.shape()
 
     async def count(self) -> int:
-        """Count the passages."""
-        return await self._collection.count()
+        """Count the passages that a search may find."""
+        note = await self._collection.read_note() if await self._collection.shape() else None
+        return await self._collection.count(note.visible()) if note else 0
 
     async def index(
         self,
-        folder: Path,
+        source: Source | Path,
         *,
         base_url: str = "/",
         trailing_slash: bool = False,
+        prune: bool = True,
+        dry_run: bool = False,
         progress: Progress | None = None,
     ) -> IndexSummary:
-        """Make the collection hold exactly the pages of `folder`, writing only what differs.
+        """Bring the collection in line with a source, writing only what differs.
 
-        What was indexed of a page stays while its file cannot be read. `progress` is called with
-        the number of documents that are done and their total. `base_url` and `trailing_slash` are
-        those of `read_documents`. Several processes may index and search at once.
+        Readers see the state before until the run is done, then the state after. A run that fails
+        leaves the state before, and the next one goes on from there. Several processes may search
+        at once, and one may index.
+
+        Args:
+            source: A source, or a folder of Markdown, for which `base_url` and `trailing_slash`
+                are those of `MarkdownFolder`.
+            base_url: See there.
+            trailing_slash: See there.
+            prune: Whether pages go that the source had once and has no more.
+            dry_run: Whether to write nothing, and tell what would be done.
+            progress: Is called with the number of pages that are done, and how many there are
+                where that is known.
+
+        Raises:
+            SourceError: the source has nothing that can be read.
+            CollectionMismatchError: the collection is another's, or has vectors of another size.
+            CollectionBusyError: another run is writing.
+            SearchUnavailableError: Qdrant does not answer.
         """
-        run = IndexRun(self._collection, self._lexical, self._embeddings)
-        try:
-            return await run.index(folder, base_url, trailing_slash, progress)
-        finally:
-            self._shape = None
+        if isinstance(source, Path):
+            from chatkit_tools.documents import MarkdownFolder
 
-    async def search(self, query: str, *, limit: int = 8) -> list[Hit]:
-        """Return the best passages, at most three of one page; none before anything is indexed."""
+            source = MarkdownFolder(source, base_url, trailing_slash=trailing_slash)
+        run = IndexRun(
+            self._collection,
+            self._lexical,
+            self._embeddings,
+            prune=prune,
+            dry_run=dry_run,
+            progress=progress,
+        )
+        try:
+            return await run.index(source)
+        finally:
+            self._view = None
+
+    async def search(
+        self,
+        query: str,
+        *,
+        limit: int = 8,
+        version: str | None = None,
+        locale: str | None = None,
+    ) -> Results:
+        """Return the best passages, at most three of one page; none before anything is indexed.
+
+        `version` and `locale` choose among those of the docs: None and what the docs don't have
+        mean the latest version and the site's default language, "*" means all.
+        """
         query = query[:_MAX_QUERY_CHARS].strip()
         if not query or limit < 1:
-            return []
-        shape = await self._look()
-        if shape is None:
-            return []
-        if self._embeddings and shape.dense_size:
-            (lexical, rarities), dense = await asyncio.gather(
-                self._search_lexical(query, _CANDIDATES, shape),
-                self._search_dense(query, shape, self._embeddings),
+            return Results()
+        for _ in range(_CHANGES):
+            view = await self._look()
+            if view is None:
+                return Results()
+            found = await self._find(query, limit, view, version, locale)
+            # Where an index run has ended meanwhile, what was found may be neither old nor new.
+            if self._view is view:
+                break
+        return found
+
+    async def _find(
+        self, query: str, limit: int, view: "_View", version: str | None, locale: str | None
+    ) -> Results:
+        scope = view.note.scope(version, locale)
+        if self._embeddings and self._fits(view):
+            lexical, dense = await asyncio.gather(
+                self._search_lexical(query, _CANDIDATES, view, scope),
+                self._search_dense(query, view, scope, self._embeddings),
             )
             scored = fuse([lexical, dense]) if dense else _scored(lexical)
         else:
             # Room for the passages that the limit per page will drop.
             room = limit * (MAX_PER_PAGE + 1)
-            lexical, rarities = await self._search_lexical(query, room, shape)
-            scored = _scored(lexical)
-        return [self._hit(point, score, rarities) for score, point in limit_per_page(scored, limit)]
+            scored = _scored(await self._search_lexical(query, room, view, scope))
+        tokens = self._lexical.weigh_query(query).indices
+        rarities = {token: view.rarities[token] for token in tokens if token in view.rarities}
+        hits = tuple(
+            self._hit(point, score, rarities) for score, point in limit_per_page(scored, limit)
+        )
+        best = max((hit.coverage for hit in hits), default=0.0)
+        return Results(hits, confidence=best, covered=bool(hits))
 
-    async def _look(self) -> Shape | None:
-        """Return the collection's shape, as it was a moment ago at most."""
-        if self._shape is None or time.monotonic() > self._stale_at:
-            self._shape = await self._collection.shape()
-            self._stale_at = time.monotonic() + _FRESH
-            self._rarities = {}
-        return self._shape
+    async def _look(self) -> "_View | None":
+        """Return the collection's state, as it was a moment ago at most."""
+        if self._view is None or time.monotonic() > self._view.stale_at:
+            shape = await self._collection.shape()
+            note = await self._collection.read_note() if shape else None
+            self._view = self._see(shape, note)
+        return self._view
+
+    def _see(self, shape: Shape | None, note: Note | None) -> "_View | None":
+        if shape is None or note is None or not note.generation:
+            return None
+        if note.format != FORMAT:
+            self._warn(
+                f"the collection {self._collection.name!r} was indexed by another version of"
+                " chatkit-server, so nothing is found in it: run `chatkit-server index` again"
+            )
+            return None
+        return _View(shape, note, time.monotonic() + _FRESH)
+
+    def _fits(self, view: "_View") -> bool:
+        """Tell whether the collection has dense vectors of our model."""
+        assert self._embeddings is not None  # noqa: S101 - asked by those who have a model
+        if view.shape.dense_size is None:
+            return False
+        if view.note.model == self._embeddings.model:
+            return True
+        self._warn(
+            f"the collection {self._collection.name!r} was indexed with the embedding model"
+            f" {view.note.model!r} and not with {self._embeddings.model!r}, so the search goes by"
+            " words alone: set the former model, or run `chatkit-server index` again"
+        )
+        return False
+
+    def _warn(self, message: str) -> None:
+        if message != self._warned:
+            self._warned = message
+            logger.warning("%s", message)
+
+    async def _query(self, queries: Sequence[Query], view: "_View") -> list[list[Found]]:
+        note, found = await self._collection.query(queries)
+        if note is None or note.generation != view.note.generation:
+            # Seen anew by whoever searches next.
+            self._view = None
+        return found
 
     async def _search_lexical(
-        self, query: str, limit: int, shape: Shape
-    ) -> tuple[list[Found], dict[int, float]]:
-        """Return the best passages, and how rare each word of the query is."""
+        self, query: str, limit: int, view: "_View", scope: Filter
+    ) -> list[Found]:
+        """Return the best passages, and have learnt how rare each word of the query is."""
         weighed = self._lexical.weigh_query(query)
         if not weighed.indices:
-            return [], {}
-        known = self._rarities
+            return []
+        known = view.rarities
         unknown = [token for token in weighed.indices if token not in known]
         # The collection alone knows how rare a word is: a query of that word alone scores its
         # rarity times the weight that the passage gives it.
@@ -143,12 +241,14 @@ class Passages:
             Query(SparseVector([token], [1.0]), limit=1, with_payload=False, with_lexical=True)
             for token in unknown
         ]
-        found, *answers = await self._collection.query([Query(weighed, limit), *probes])
+        found, *answers = await self._query([Query(weighed, limit, scope), *probes], view)
         for token, answer in zip(unknown, answers, strict=True):
-            known[token] = _rarity(token, answer, shape.points)
-        return found, {token: known[token] for token in weighed.indices}
+            known[token] = _rarity(token, answer, view.shape.points)
+        return found
 
-    async def _search_dense(self, query: str, shape: Shape, embeddings: Embeddings) -> list[Found]:
+    async def _search_dense(
+        self, query: str, view: "_View", scope: Filter, embeddings: Embeddings
+    ) -> list[Found]:
         if time.monotonic() < self._rests_until:
             return []
         try:
@@ -160,20 +260,31 @@ class Passages:
                 "embedding a query failed, searching by words alone for %.0f s: %r", _REST, exc
             )
             return []
-        check_size(self._collection.name, shape, len(vector))
-        (found,) = await self._collection.query([Query(vector, _CANDIDATES)])
+        check_size(self._collection.name, view.shape, len(vector))
+        # Pages that could not be read the last time may still have vectors of a former model.
+        ours = {"key": "model", "match": {"value": embeddings.model}}
+        asked = Query(vector, _CANDIDATES, {**scope, "must": [*scope["must"], ours]})
+        (found,) = await self._query([asked], view)
         return found
 
     def _hit(self, point: Found, score: float, rarities: dict[int, float]) -> Hit:
-        payload = point.payload
-        tokens = self._lexical.tokens(
-            lexical_text(payload["title"], payload["headings"], payload["text"])
-        )
-        coverage = measure_coverage(rarities, tokens)
-        return Hit.from_payload(point.id, payload, score=score, coverage=coverage)
+        passage = Passage.read(point.id, point.payload)
+        coverage = measure_coverage(rarities, self._lexical.tokens(passage.lexical_text))
+        return Hit.of(passage, score=score, coverage=coverage)
 
 
-def _scored(points: list[Found]) -> list[tuple[float, Found]]:
+@dataclass(slots=True)
+class _View:
+    """What is known of the collection while it stays as it is."""
+
+    shape: Shape
+    note: Note
+    stale_at: float
+    rarities: dict[int, float] = field(default_factory=dict)
+    """How rare words are, by token."""
+
+
+def _scored(points: Sequence[Found]) -> list[tuple[float, Found]]:
     return [(point.score, point) for point in points]
 
 

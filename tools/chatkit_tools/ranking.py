@@ -59,4 +59,4 @@ def measure_coverage(wanted: Mapping[int, float], tokens: Iterable[int]) -> floa
 
 
 def _page(point: Found) -> str:
-    return str(point.payload.get("document", ""))
+    return str(point.payload.get("page", ""))

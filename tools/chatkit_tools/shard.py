@@ -5,21 +5,20 @@ import re
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import qdrant_edge as edge
 
+from chatkit_tools import bodies
+
+_VECTOR = re.compile(r"/vectors/([^/]+)")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 # Building a graph over 7,000 vectors of 1,536 numbers (43 MB) stops every search for 7 s and makes
 # each one 1 ms faster afterwards. So it is left to collections that are some times larger.
 _INDEXING_THRESHOLD_KB = 200_000
-_DISTANCES = {
-    "Cosine": edge.Distance.Cosine,
-    "Dot": edge.Distance.Dot,
-    "Euclid": edge.Distance.Euclid,
-    "Manhattan": edge.Distance.Manhattan,
-}
 
 
 class RequestError(Exception):
@@ -46,20 +45,25 @@ class Shards:
             ("PUT", ""): self._create,
             ("PATCH", ""): self._settle,
             ("DELETE", ""): self._drop,
-            ("PUT", "/vectors/dense"): self._add_dense,
+            ("PUT", "/index"): self._create_field_index,
             ("PUT", "/points"): self._upsert,
             ("POST", "/points"): self._retrieve,
             ("PUT", "/points/vectors"): self._update_vectors,
+            ("POST", "/points/payload"): self._set_payload,
+            ("POST", "/points/payload/delete"): self._delete_payload,
             ("POST", "/points/delete"): self._delete,
             ("POST", "/points/scroll"): self._scroll,
             ("POST", "/points/count"): self._count,
             ("POST", "/points/query/batch"): self._query_batch,
+            ("POST", "/facet"): self._facet,
         }
 
     def call(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """Return what stands in `result` of Qdrant's answer to the request."""
         found = re.fullmatch(r"/collections/([^/]+)(/.*)?", path)
         call = self._calls.get((method, found[2] or "")) if found else None
+        if found and not call and method == "PUT" and (named := _VECTOR.fullmatch(found[2] or "")):
+            call = partial(self._add_vector, unquote(named[1]))
         if not found or not call:
             raise RequestError(404, f"{method} {path} is no call of the embedded engine")
         if not _NAME.fullmatch(found[1]):
@@ -103,21 +107,28 @@ class Shards:
             return self._open[name]
 
     def _describe(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        info = self._shard(name).info()
+        info, config = self._shard(name).info(), self._read_config(name)
         return {
             "status": "green",
             "optimizer_status": "ok",
             "points_count": info.points_count,
             "indexed_vectors_count": info.indexed_vectors_count,
             "segments_count": info.segments_count,
-            "config": {"params": self._read_config(name)},
+            "config": {"params": {key: config[key] for key in ("vectors", "sparse_vectors")}},
+            "payload_schema": {
+                field: {"data_type": schema}
+                for field, schema in config.get("payload_schema", {}).items()
+            },
         }
 
     def _create(self, name: str, body: dict[str, Any]) -> bool:
         vectors, sparse = body.get("vectors") or {}, body.get("sparse_vectors") or {}
         config = edge.EdgeConfig(
-            vectors={key: _dense_params(value) for key, value in vectors.items()},
-            sparse_vectors={key: _sparse_params(value) for key, value in sparse.items()},
+            vectors={key: bodies.dense_params(value) for key, value in _by_name(vectors)},
+            sparse_vectors={
+                key: edge.EdgeSparseVectorParams(modifier=bodies.sparse_modifier(value))
+                for key, value in sparse.items()
+            },
             optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_INDEXING_THRESHOLD_KB),
         )
         with self._lock:
@@ -148,110 +159,114 @@ class Shards:
             shutil.rmtree(self._folder / name, ignore_errors=True)
         return True
 
-    def _add_dense(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        config, params = self._read_config(name), body["dense"]
-        if "dense" in config["vectors"]:
-            raise RequestError(409, f"Wrong input: Collection `{name}` has a vector `dense`")
-        operation = edge.UpdateOperation.create_dense_vector(
-            "dense", params["size"], _DISTANCES[params["distance"]]
-        )
+    def _add_vector(self, vector: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        config = self._read_config(name)
+        if vector in config["vectors"] or vector in config["sparse_vectors"]:
+            raise RequestError(409, f"Wrong input: Collection `{name}` has a vector `{vector}`")
+        if "dense" in body:
+            params, kind = body["dense"], "vectors"
+            operation = edge.UpdateOperation.create_dense_vector(
+                vector, params["size"], bodies.DISTANCES[params["distance"]]
+            )
+        else:
+            params, kind = body["sparse"], "sparse_vectors"
+            operation = edge.UpdateOperation.create_sparse_vector(
+                vector, bodies.sparse_modifier(params)
+            )
         self._shard(name).update(operation)
-        config["vectors"]["dense"] = params
-        self._write_config(name, config)
+        with self._lock:
+            config = self._read_config(name)
+            config[kind][vector] = params
+            self._write_config(name, config)
+        return _DONE
+
+    def _create_field_index(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        field, schema = body["field_name"], body["field_schema"]
+        self._shard(name).update(
+            edge.UpdateOperation.create_field_index(field, bodies.FIELD_TYPES[schema])
+        )
+        with self._lock:
+            config = self._read_config(name)
+            config.setdefault("payload_schema", {})[field] = schema
+            self._write_config(name, config)
         return _DONE
 
     def _upsert(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
         points = [
-            edge.Point(point["id"], _vectors(point["vector"]), point.get("payload"))
+            edge.Point(point["id"], bodies.vectors(point["vector"]), point.get("payload"))
             for point in body["points"]
         ]
-        self._shard(name).update(edge.UpdateOperation.upsert_points(points))
-        return _DONE
+        return self._update(name, edge.UpdateOperation.upsert_points(points))
 
     def _update_vectors(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
         points = [
-            edge.PointVectors(point["id"], _vectors(point["vector"])) for point in body["points"]
+            edge.PointVectors(point["id"], bodies.vectors(point["vector"]))
+            for point in body["points"]
         ]
-        self._shard(name).update(edge.UpdateOperation.update_vectors(points))
-        return _DONE
+        return self._update(name, edge.UpdateOperation.update_vectors(points))
+
+    def _set_payload(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._update(name, edge.UpdateOperation.set_payload(body["points"], body["payload"]))
+
+    def _delete_payload(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._update(name, edge.UpdateOperation.delete_payload(body["points"], body["keys"]))
 
     def _delete(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        self._shard(name).update(edge.UpdateOperation.delete_points(body["points"]))
+        if found := bodies.filter_of(body.get("filter")):
+            operation = edge.UpdateOperation.delete_points_by_filter(found)
+        else:
+            operation = edge.UpdateOperation.delete_points(body["points"])
+        return self._update(name, operation)
+
+    def _update(self, name: str, operation: edge.UpdateOperation) -> dict[str, Any]:
+        self._shard(name).update(operation)
         return _DONE
 
     def _retrieve(self, name: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-        found = self._shard(name).retrieve(body["ids"], body.get("with_payload", True), False)
-        return [{"id": _id(record.id), "payload": record.payload} for record in found]
+        found = self._shard(name).retrieve(
+            body["ids"], body.get("with_payload", True), body.get("with_vector", False)
+        )
+        return [bodies.point_json(record) for record in found]
 
     def _scroll(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
         points, following = self._shard(name).scroll(
             edge.ScrollRequest(
                 offset=body.get("offset"),
                 limit=body.get("limit", 10),
+                filter=bodies.filter_of(body.get("filter")),
                 with_payload=body.get("with_payload", True),
+                with_vector=body.get("with_vector", False),
             )
         )
         return {
-            "points": [{"id": _id(point.id), "payload": point.payload} for point in points],
-            "next_page_offset": None if following is None else _id(following),
+            "points": [bodies.point_json(point) for point in points],
+            "next_page_offset": None if following is None else bodies.id_json(following),
         }
 
     def _count(self, name: str, body: dict[str, Any]) -> dict[str, int]:
-        (condition,) = body["filter"]["must_not"]
-        without = edge.Filter(must_not=[edge.HasIdCondition(set(condition["has_id"]))])
-        return {"count": self._shard(name).count(edge.CountRequest(exact=True, filter=without))}
+        wanted = bodies.filter_of(body.get("filter"))
+        return {"count": self._shard(name).count(edge.CountRequest(exact=True, filter=wanted))}
+
+    def _facet(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        found = self._shard(name).facet(
+            edge.FacetRequest(
+                body["key"],
+                limit=body.get("limit", 10),
+                exact=True,
+                filter=bodies.filter_of(body.get("filter")),
+            )
+        )
+        return {"hits": [{"value": hit.value, "count": hit.count} for hit in found.hits]}
 
     def _query_batch(self, name: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-        requests = [
-            edge.QueryRequest(
-                limit=search.get("limit", 10),
-                query=edge.Query.Nearest(_vector(search["query"]), using=search["using"]),
-                with_payload=search.get("with_payload", False),
-                with_vector=search.get("with_vector", False),
-            )
-            for search in body["searches"]
-        ]
+        requests = [bodies.query_request(search) for search in body["searches"]]
         answers = self._shard(name).query_batch(edge.QueryBatchRequest(requests))
-        return [{"points": [_scored(point) for point in points]} for points in answers]
+        return [{"points": [bodies.point_json(point) for point in points]} for points in answers]
 
 
 _DONE = {"status": "completed"}
 
 
-def _dense_params(params: dict[str, Any]) -> edge.EdgeVectorParams:
-    return edge.EdgeVectorParams(size=params["size"], distance=_DISTANCES[params["distance"]])
-
-
-def _sparse_params(params: dict[str, Any]) -> edge.EdgeSparseVectorParams:
-    modifier = params.get("modifier", "none")
-    if modifier not in ("none", "idf"):
-        raise RequestError(400, f"the modifier {modifier!r} is not known")
-    return edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf if modifier == "idf" else None)
-
-
-def _vector(value: Any) -> Any:
-    if isinstance(value, dict):
-        return edge.SparseVector(value["indices"], value["values"])
-    return value
-
-
-def _vectors(named: dict[str, Any]) -> dict[str, Any]:
-    return {name: _vector(value) for name, value in named.items()}
-
-
-def _id(value: Any) -> int | str:
-    return value if isinstance(value, int) else str(value)
-
-
-def _scored(point: edge.ScoredPoint) -> dict[str, Any]:
-    scored: dict[str, Any] = {"id": _id(point.id), "score": point.score, "version": point.version}
-    if point.payload is not None:
-        scored["payload"] = point.payload
-    if isinstance(point.vector, dict):
-        scored["vector"] = {
-            name: {"indices": list(value.indices), "values": list(value.values)}
-            if isinstance(value, edge.SparseVector)
-            else value
-            for name, value in point.vector.items()
-        }
-    return scored
+def _by_name(vectors: dict[str, Any]) -> list[tuple[str, Any]]:
+    # One vector without a name is described by itself, and goes by the empty name.
+    return [("", vectors)] if "size" in vectors else list(vectors.items())

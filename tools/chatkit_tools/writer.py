@@ -1,0 +1,82 @@
+"""Keeps two index runs from writing to one collection at once."""
+
+import os
+import socket
+import time
+from dataclasses import replace
+from uuid import uuid4
+
+from chatkit_tools.collection import Collection
+from chatkit_tools.errors import CollectionBusyError
+from chatkit_tools.note import Note, Writer
+
+# How long a run that gives no sign of life keeps others away.
+_LEASE = 60.0
+_RENEW = 15.0
+
+
+class Lease:
+    """The right to write, which stands in the collection's note and ends when it isn't renewed.
+
+    Qdrant has no compare-and-set, so the note is read again after it was written. Two runs that
+    start within the same instant may still both believe to hold it; a run that finds that it has
+    lost it ends.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._id = uuid4().hex
+        self._renewed = 0.0
+
+    async def take(self, note: Note) -> Note:
+        """Write the note with us in it, and return it."""
+        writer = note.writer
+        if writer and writer.id != self._id and _is_alive(writer):
+            raise CollectionBusyError(
+                f"another index run is writing to the collection {self._collection.name!r}"
+                f" (process {writer.pid} on {writer.host}); wait until it is done. If it was"
+                f" killed, it is forgotten {_LEASE:.0f} s after it wrote last"
+            )
+        held = replace(
+            note, writer=Writer(self._id, socket.gethostname(), os.getpid(), time.time())
+        )
+        await self._collection.write_note(held)
+        self._renewed = time.monotonic()
+        await self.check()
+        return held
+
+    async def renew(self, note: Note) -> Note:
+        """Give a sign of life, now and then, and make sure that nobody else took over."""
+        if time.monotonic() - self._renewed < _RENEW:
+            return note
+        await self.check()
+        return await self.take(note)
+
+    async def release(self) -> None:
+        """Take us out of the note, where we still stand in it."""
+        note = await self._collection.read_note()
+        if note and note.writer and note.writer.id == self._id:
+            await self._collection.write_note(replace(note, writer=None))
+
+    async def check(self) -> None:
+        """Raise CollectionBusyError where somebody else took over."""
+        note = await self._collection.read_note()
+        if note is None or note.writer is None or note.writer.id != self._id:
+            raise CollectionBusyError(
+                f"the collection {self._collection.name!r} was deleted, or taken over by another"
+                " index run; what readers see was not changed. Run the command again"
+            )
+
+
+def _is_alive(writer: Writer) -> bool:
+    if time.time() - writer.at > _LEASE:
+        return False
+    if writer.host != socket.gethostname():
+        return True
+    try:
+        os.kill(writer.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
