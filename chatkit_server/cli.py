@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
-import sys
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import click
 
 from . import __version__
-from .errors import SettingsError, sentence
-from .settings import Settings, read_settings
-
-T = TypeVar("T")
-
-
-class _Failure(click.ClickException):
-    """An error that the user can mend: a sentence, and exit status 1."""
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"chatkit-server: {self.message}", err=True)
-
-
-def _settings(**values: Any) -> Settings:
-    try:
-        return read_settings({name: value for name, value in values.items() if value is not None})
-    except SettingsError as error:
-        raise _Failure(str(error)) from None
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a command; what went wrong outside of us becomes a sentence."""
-    try:
-        return asyncio.run(work())
-    except Exception as error:
-        if (said := sentence(error)) is not None:
-            raise _Failure(said) from None
-        raise
+from .command import Failure, run, settings_for
+from .indexing import index
+from .settings import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
@@ -67,7 +37,7 @@ def serve(host: str, port: int | None, workers: int) -> None:
     \b
     Stop it with Ctrl-C: running answers get CHATKIT_DRAIN seconds, then what was sent is kept.
     """
-    settings = _settings(port=port)
+    settings = settings_for(port=port)
     for line in _parts_in_use(settings):
         click.echo(line, err=True)
 
@@ -94,70 +64,6 @@ def _parts_in_use(settings: Settings) -> list[str]:
 
 
 @main.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "--base-url", default="/", show_default=True, help="Where the docs stand on the site."
-)
-@click.option("--trailing-slash", is_flag=True, help="The site's URLs end with a slash.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
-def index(source: Path, base_url: str, trailing_slash: bool, as_json: bool, quiet: bool) -> None:
-    """Put the docs of a Markdown or MDX folder into the search.
-
-    Unchanged documents are skipped, deleted ones removed. Works while a server runs.
-
-    Exits with 1 when a document could not be read; it is named, and the others are indexed.
-    """
-    from .parts import open_passages
-
-    if not re.match(r"/|https?://", base_url):
-        raise _Failure(f"--base-url is {base_url!r}; it must start with / or https://")
-    if not source.is_dir():
-        raise _Failure(f"{source} is not a folder; name the folder that holds your Markdown files")
-    settings = _settings()
-
-    async def work() -> Any:
-        settings.make_data_dir()
-        async with open_passages(settings) as passages:
-            if quiet or as_json or not sys.stderr.isatty():
-                return await passages.index(
-                    source, base_url=base_url, trailing_slash=trailing_slash
-                )
-            with click.progressbar(length=1, label="Indexing", file=sys.stderr) as bar:
-
-                def progress(done: int, total: int | None) -> None:
-                    bar.length = max(total or done + 1, 1)
-                    bar.update(done - bar.pos)
-
-                return await passages.index(
-                    source,
-                    base_url=base_url,
-                    trailing_slash=trailing_slash,
-                    progress=progress,
-                )
-
-    summary = _run(work)
-    unreadable = [(str(document.path), document.reason) for document in summary.unreadable]
-    counts = {
-        name: getattr(summary, name)
-        for name in ("added", "changed", "unchanged", "removed", "passages")
-    }
-    if as_json:
-        click.echo(
-            json.dumps({**counts, "unreadable": [{"path": p, "reason": r} for p, r in unreadable]})
-        )
-    else:
-        click.echo(
-            "{added} added, {changed} changed, {removed} removed, {unchanged} unchanged: "
-            "{passages} passages in the collection.".format(**counts)
-        )
-    for path, reason in unreadable:
-        click.echo(f"could not read {path}: {reason}", err=True)
-    if unreadable:
-        sys.exit(1)
-
-
-@main.command()
 @click.argument("query")
 @click.option(
     "--limit", type=click.IntRange(1, 50), help="How many.  [default: CHATKIT_SEARCH_LIMIT]"
@@ -167,13 +73,13 @@ def search(query: str, limit: int | None, as_json: bool) -> None:
     """Show what the search tool finds, as the model gets it."""
     from .parts import open_passages
 
-    settings = _settings()
+    settings = settings_for()
 
     async def work() -> Any:
         async with open_passages(settings) as passages:
             return await passages.search(query, limit=limit or settings.search_limit)
 
-    hits = _run(work)
+    hits = run(work)
     if as_json:
         fields = ("url", "title", "text")
         click.echo(
@@ -210,7 +116,7 @@ def ask(question: str, as_json: bool) -> None:
 
     The thread is deleted again.
     """
-    settings = _settings()
+    settings = settings_for()
 
     async def work() -> dict[str, Any]:
         from .ask import ask_once
@@ -220,7 +126,7 @@ def ask(question: str, as_json: bool) -> None:
             shown = None if as_json else lambda text: click.echo(text, nl=False)
             return await ask_once(parts.server, question, show=shown)
 
-    answer = _run(work)
+    answer = run(work)
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
@@ -229,7 +135,7 @@ def ask(question: str, as_json: bool) -> None:
             place = " › ".join(part for part in (source["title"], source["section"]) if part)
             click.echo(f"[{source['number']}] {place}\n    {source['url']}")
     if answer["error"]:
-        raise _Failure(answer["error"])
+        raise Failure(answer["error"])
 
 
 @main.command()
@@ -239,14 +145,14 @@ def migrate() -> None:
     `serve` does it by itself unless CHATKIT_MIGRATE is off. Any number of processes may do it at
     once. Migrations use DATABASE_URL_UNPOOLED where it is set.
     """
-    settings = _settings()
+    settings = settings_for()
 
     async def work() -> list[str]:
         from .parts import migrate_database
 
         return await migrate_database(settings)
 
-    applied = _run(work)
+    applied = run(work)
     for name in applied:
         click.echo(f"applied {name}")
     if not applied:
@@ -266,16 +172,19 @@ def answering(mode: Literal["on", "quotes", "off"] | None, message: str | None) 
 
     Earlier chats can be read all the while.
     """
-    settings = _settings()
+    settings = settings_for()
     if message is not None and mode in (None, "on"):
-        raise _Failure("--message is for `quotes` and `off`: readers see it while they last")
+        raise Failure("--message is for `quotes` and `off`: readers see it while they last")
 
     async def work() -> Any:
         from .parts import switch_answering
 
         return await switch_answering(settings, mode, message)
 
-    now = _run(work)
+    now = run(work)
     click.echo(f"Answering is {now.mode}{f': {now.message}' if now.message else '.'}")
     if now.tokens:
         click.echo(f"Tokens used today, where a budget counts them: {now.tokens:,}")
+
+
+main.add_command(index)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from chatkit_stores import Answering, PostgresStore
     from chatkit_stores.answering import Mode
-    from chatkit_tools import Passages, Results
+    from chatkit_tools import Passages, Results, Source
 
     from .attachments import Attachments
     from .journal import Journal
@@ -129,6 +129,13 @@ async def open_passages(settings: Settings) -> AsyncIterator[Passages]:
                 language=settings.language,
             )
         )
+
+
+def open_source(where: str, **options: Any) -> Source:
+    """The docs that are to be indexed; `chatkit_tools.opening` has the options."""
+    from chatkit_tools.opening import open_source
+
+    return open_source(where, **options)
 
 
 @asynccontextmanager

@@ -122,6 +122,24 @@ def test_a_tool_that_is_missing_stops_the_start_with_a_sentence(place: Path) -> 
     assert "Traceback" not in done.stderr
 
 
+def test_a_dry_run_tells_what_an_index_run_would_do(place: Path) -> None:
+    run(place, "index", "docs", "--base-url", "/docs")
+    (place / "docs/bread.md").unlink(missing_ok=True)
+    (place / "docs/cake.md").write_text("# Cake\n\nWith candles.")
+    (place / "docs/later.md").write_text("---\ndraft: true\n---\n\nNot yet.")
+
+    told = run(place, "index", "docs", "--base-url", "/docs", "--dry-run")
+    kept = run(place, "index", "docs", "--base-url", "/docs", "--no-prune", "--json")
+    done = run(place, "index", "docs", "--base-url", "/docs")
+
+    assert "Would be: 1 added, 0 changed, 1 removed" in told.stdout
+    assert "skipped later.md: is draft (front matter)" in told.stderr
+    counts = json.loads(kept.stdout)
+    assert (counts["added"], counts["removed"], counts["kept"]) == (1, 0, 1)
+    assert counts["skipped"] == [{"path": "later.md", "reason": "is draft (front matter)"}]
+    assert "0 added, 0 changed, 1 removed" in done.stdout
+
+
 @pytest.mark.parametrize("command", ["serve", "index", "search", "ask", "migrate", "answering"])
 def test_help_says_what_a_command_does(place: Path, command: str) -> None:
     shown = run(place, command, "--help")

@@ -10,6 +10,7 @@ from chatkit_tools import (
     CollectionBusyError,
     CollectionError,
     Document,
+    EmbeddingsError,
     MarkdownFolder,
     OpenAIEmbeddings,
     Passages,
@@ -164,7 +165,7 @@ async def test_a_run_that_breaks_off_leaves_the_old_state_and_is_gone_on_with(
             embedder.fails = True
 
         new.before = {"/700": fail}
-        with pytest.raises(Exception, match="out of order"):
+        with pytest.raises(EmbeddingsError, match="out of order"):
             await passages.index(new)
 
         embedder.fails = False
@@ -349,7 +350,7 @@ async def test_an_embedding_service_that_fails_leaves_what_was_there(
             OpenAIEmbeddings("hashed", base_url=embedder.url, max_retries=0) as embeddings,
             Passages.open(url=server.url, embeddings=embeddings) as passages,
         ):
-            with pytest.raises(Exception, match="out of order"):
+            with pytest.raises(EmbeddingsError, match="out of order"):
                 await passages.index(docs_folder)
 
             assert (await passages.search("kill switch"))[0].headings == ("Kill switch",)

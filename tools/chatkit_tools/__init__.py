@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         CollectionBusyError,
         CollectionError,
         CollectionMismatchError,
+        EmbeddingsError,
         SearchUnavailableError,
         SourceError,
     )
@@ -37,6 +38,7 @@ _MODULES = {
     "CollectionMismatchError": "errors",
     "Document": "source",
     "Embeddings": "embeddings",
+    "EmbeddingsError": "errors",
     "Hit": "passage",
     "IndexSummary": "indexing",
     "MarkdownFolder": "documents",
@@ -63,6 +65,7 @@ __all__ = [
     "CollectionMismatchError",
     "Document",
     "Embeddings",
+    "EmbeddingsError",
     "Hit",
     "IndexSummary",
     "MarkdownFolder",

@@ -100,7 +100,9 @@ class MarkdownFolder:
         paths = list_documents(self.folder)
         self._total = len(paths)
         if not paths:
-            raise SourceError(f"{self.folder} has no Markdown file (.md, .mdx); nothing was changed")
+            raise SourceError(
+                f"{self.folder} has no Markdown file (.md, .mdx); nothing was changed"
+            )
         files: list[_File] = []
         for path in paths:
             try:

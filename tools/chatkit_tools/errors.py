@@ -2,7 +2,8 @@
 
 Exception
 ├── ConnectionError
-│   └── SearchUnavailableError   nobody answers now; the same call may succeed later
+│   ├── SearchUnavailableError   nobody answers now; the same call may succeed later
+│   └── EmbeddingsError          passages could not be embedded; the next run goes on from there
 ├── SourceError                  nothing can be read of what is to be indexed
 └── CollectionError              Qdrant answered, and refused
     ├── CollectionMismatchError  the collection is not one that this code may write to
@@ -12,6 +13,10 @@ Exception
 
 class SearchUnavailableError(ConnectionError):
     """Qdrant, or the embedded engine, does not answer."""
+
+
+class EmbeddingsError(ConnectionError):
+    """The embedding service failed in the middle of an index run."""
 
 
 class CollectionError(Exception):

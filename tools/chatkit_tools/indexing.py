@@ -11,7 +11,12 @@ from typing import Any, TypeVar
 from chatkit_tools.collection import DENSE, LEXICAL, Collection, Shape
 from chatkit_tools.editions import order_locales, order_versions
 from chatkit_tools.embeddings import Embeddings
-from chatkit_tools.errors import CollectionError, CollectionMismatchError, SourceError
+from chatkit_tools.errors import (
+    CollectionError,
+    CollectionMismatchError,
+    EmbeddingsError,
+    SourceError,
+)
 from chatkit_tools.lexical import Lexical
 from chatkit_tools.note import FORMAT, Note
 from chatkit_tools.passage import Passage, make_passages
@@ -350,7 +355,8 @@ class IndexRun:
             for passage, weight, payload in zip(passages, weights, payloads, strict=True)
         ]
         if self._embeddings:
-            vectors = await self._embeddings.embed([passage.dense_text for passage in passages])
+            texts = [passage.dense_text for passage in passages]
+            vectors = await _embed(self._embeddings, texts)
             for point, vector in zip(points, vectors, strict=True):
                 point["vector"][DENSE] = vector
         return points
@@ -433,9 +439,19 @@ class IndexRun:
 async def find_size(embeddings: Embeddings) -> int:
     """Return the length of the model's vectors, asking for one where it is not known yet."""
     if embeddings.size is None:
-        (vector,) = await embeddings.embed(["size"])
+        (vector,) = await _embed(embeddings, ["size"])
         return len(vector)
     return embeddings.size
+
+
+async def _embed(embeddings: Embeddings, texts: Sequence[str]) -> list[list[float]]:
+    try:
+        return await embeddings.embed(texts)
+    except Exception as exc:  # services fail in ways of their own
+        raise EmbeddingsError(
+            f"the embedding model {embeddings.model!r} failed: {exc or type(exc).__name__}. What"
+            " readers see was not changed; what was embedded is kept for the next run"
+        ) from exc
 
 
 def check_size(name: str, shape: Shape, size: int) -> None:

@@ -1,0 +1,162 @@
+"""The command that puts docs into the search."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .command import Failure, run, settings_for
+
+if TYPE_CHECKING:
+    from chatkit_tools import IndexSummary
+
+Progress = Callable[[int, int | None], None]
+
+# Lines that a log gets of a run that takes long, one in so many seconds.
+_EVERY = 10.0
+# Pages that are named one by one.
+_NAMED = 20
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "--base-url", help="Where the docs stand on the site: a path or a whole address.  [default: /]"
+)
+@click.option("--trailing-slash", is_flag=True, help="The site's addresses end with a slash.")
+@click.option("--version", default="", help="Of the docs in a Markdown folder, such as 2.0.")
+@click.option("--locale", default="", help="Language of the docs in a Markdown folder, such as en.")
+@click.option(
+    "--prune/--no-prune",
+    default=True,
+    show_default=True,
+    help="Remove the pages that the source had before and has no more.",
+)
+@click.option("--dry-run", is_flag=True, help="Write nothing, and tell what would be done.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def index(
+    source: str,
+    base_url: str | None,
+    trailing_slash: bool,
+    version: str,
+    locale: str,
+    prune: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Put the docs of SOURCE, a folder of Markdown or MDX, into the search.
+
+    Pages that did not change cost nothing. Readers are answered from the state before until the
+    run is done, and from the new one at once then; a run that breaks off changes nothing for them,
+    and the next one goes on from there. Works while servers run.
+
+    \b
+    Several sources may share a collection, each with a --base-url of its own:
+      chatkit-server index docs --base-url /docs --version 2.0
+      chatkit-server index versioned_docs/version-1.0 --base-url /docs/1.0 --version 1.0
+
+    Exits with 1 when a page could not be read; it is named, keeps what was indexed of it before,
+    and the others are indexed.
+    """
+    from .parts import open_passages, open_source
+
+    if base_url is not None and not re.match(r"/|https?://", base_url):
+        raise Failure(f"--base-url is {base_url!r}; it must start with / or https://")
+    settings = settings_for()
+    started = time.monotonic()
+
+    async def work() -> Any:
+        settings.make_data_dir()
+        opened = open_source(
+            source,
+            base_url=base_url,
+            trailing_slash=trailing_slash,
+            version=version,
+            locale=locale,
+        )
+        async with open_passages(settings) as passages:
+            with _showing(not (quiet or as_json)) as progress:
+                return await passages.index(opened, prune=prune, dry_run=dry_run, progress=progress)
+
+    summary: IndexSummary = run(work)
+    seconds = time.monotonic() - started
+    if as_json:
+        click.echo(json.dumps(asdict(summary) | {"dry_run": dry_run, "seconds": round(seconds, 2)}))
+    else:
+        click.echo(_describe(summary, seconds, dry_run=dry_run))
+        for page in summary.skipped[:_NAMED]:
+            click.echo(f"skipped {page.path}: {page.reason}", err=True)
+        if len(summary.skipped) > _NAMED:
+            click.echo(f"… {len(summary.skipped) - _NAMED} more; --json names all", err=True)
+    for unreadable in summary.unreadable:
+        click.echo(f"could not read {unreadable.path}: {unreadable.reason}", err=True)
+    if summary.unreadable:
+        sys.exit(1)
+
+
+def _describe(summary: IndexSummary, seconds: float, *, dry_run: bool) -> str:
+    counts = [f"{getattr(summary, name):,} {name}" for name in ("added", "changed", "removed")]
+    counts.append(f"{summary.unchanged:,} unchanged")
+    counts += [
+        f"{len(found):,} {name}"
+        for name, found in (("skipped", summary.skipped), ("unreadable", summary.unreadable))
+        if found
+    ]
+    if summary.kept:
+        counts.append(f"{summary.kept:,} gone and kept")
+    pages = ", ".join(counts)
+    if dry_run:
+        return f"Would be: {pages}; {summary.written:,} passages to write. Nothing was written."
+    return (
+        f"{pages}: {summary.passages:,} passages in the collection,"
+        f" {summary.written:,} written in {seconds:.1f} s."
+    )
+
+
+@contextmanager
+def _showing(wanted: bool) -> Iterator[Progress | None]:
+    """A bar on a terminal, a line now and then in a log."""
+    if not wanted:
+        yield None
+        return
+    started = time.monotonic()
+    if not sys.stderr.isatty():
+        said = started
+
+        def say(done: int, total: int | None) -> None:
+            nonlocal said
+            now = time.monotonic()
+            if now - said >= _EVERY:
+                said = now
+                click.echo(_line(done, total, now - started), err=True)
+
+        yield say
+        return
+    with click.progressbar(
+        length=1, label="Indexing", file=sys.stderr, show_pos=True, show_eta=True
+    ) as bar:
+
+        def draw(done: int, total: int | None) -> None:
+            bar.length = max(total or 0, done + (total is None), 1)
+            bar.label = f"Indexing, {done / max(time.monotonic() - started, 0.001):,.0f} pages/s"
+            bar.update(done - bar.pos)
+
+        yield draw
+
+
+def _line(done: int, total: int | None, seconds: float) -> str:
+    rate = done / seconds
+    if total is None:
+        return f"indexing: {done:,} pages, {rate:,.1f} pages/s"
+    left = max(total - done, 0) / rate if rate else 0.0
+    return f"indexing: {done:,} of {total:,} pages, {rate:,.1f} pages/s, {left:,.0f} s left"
