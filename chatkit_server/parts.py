@@ -127,6 +127,8 @@ async def open_passages(settings: Settings) -> AsyncIterator[Passages]:
                 api_key=api_key.get_secret_value() if api_key else None,
                 embeddings=embeddings,
                 language=settings.language,
+                version=settings.default_version,
+                locale=settings.default_locale,
             )
         )
 

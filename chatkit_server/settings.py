@@ -126,6 +126,14 @@ class Settings(BaseSettings):
         None, description="Adds dense vectors, made by `/v1/embeddings` of the OpenAI server."
     )
     language: Languages = Field("english", description="Language of the docs, for lexical search.")
+    default_version: str | None = Field(
+        None,
+        description="Version of the docs for readers who are on none. The latest one when unset.",
+    )
+    default_locale: str | None = Field(
+        None,
+        description="Language of the docs for readers who are on none. The site's when unset.",
+    )
     search_limit: int = Field(8, ge=1, le=50, description="Passages that one search returns.")
     own_answers: bool = Field(
         False, description="Takes a text of the reader's own where a form offers options."

@@ -18,10 +18,18 @@ class Place:
         self.name = f"test-{uuid4().hex[:12]}"
 
     async def open(
-        self, *, embeddings: Embeddings | None = None, language: str = "english"
+        self,
+        *,
+        embeddings: Embeddings | None = None,
+        language: str = "english",
+        version: str | None = None,
     ) -> Passages:
         opened = Passages.open(
-            collection=self.name, embeddings=embeddings, language=language, **self.where
+            collection=self.name,
+            embeddings=embeddings,
+            language=language,
+            version=version,
+            **self.where,
         )
         return await self._stack.enter_async_context(opened)
 

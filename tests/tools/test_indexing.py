@@ -367,6 +367,9 @@ async def test_a_reader_is_answered_from_the_version_of_the_page(place: Place) -
     assert sorted(await urls(passages, "walrus", "1.0")) == ["/blog/a", "/docs/1.0/a"]
     assert sorted(await urls(passages, "walrus", "9.9")) == ["/blog/a", "/docs/a", "/docs/b"]
     assert len(await urls(passages, "walrus", "*")) == 5
+    older = await place.open(version="1.0")
+    assert sorted(await urls(older, "walrus")) == ["/blog/a", "/docs/1.0/a"]
+    assert sorted(await urls(older, "walrus", "2.0")) == ["/blog/a", "/docs/a", "/docs/b"]
 
 
 async def test_a_run_that_was_killed_is_taken_over_at_once(

@@ -37,11 +37,19 @@ class Passages:
     """The passages of a documentation, in a Qdrant collection."""
 
     def __init__(
-        self, collection: Collection, lexical: Lexical, embeddings: Embeddings | None
+        self,
+        collection: Collection,
+        lexical: Lexical,
+        embeddings: Embeddings | None,
+        *,
+        version: str | None = None,
+        locale: str | None = None,
     ) -> None:
         self._collection = collection
         self._lexical = lexical
         self._embeddings = embeddings
+        self._version = version
+        self._locale = locale
         self._view: _View | None = None
         self._rests_until = 0.0
         self._warned = ""
@@ -57,12 +65,15 @@ class Passages:
         api_key: str | None = None,
         embeddings: Embeddings | None = None,
         language: str = "english",
+        version: str | None = None,
+        locale: str | None = None,
     ) -> AsyncIterator[Self]:
         """Open a collection: the embedded engine's below `data_dir`, or a server's at `url`.
 
         Nothing is sent yet, so this succeeds while the server is away; the calls raise
         `SearchUnavailableError` then. A URL without a port means Qdrant's own, 6333. An API key
-        for a plain `http` address of another machine is sent with a warning in the log.
+        for a plain `http` address of another machine is sent with a warning in the log. `version`
+        and `locale` are what a search that names none goes by.
         """
         if (data_dir is None) == (url is None):
             raise ValueError("Passages.open needs either data_dir or url")
@@ -73,7 +84,13 @@ class Passages:
             assert data_dir is not None  # noqa: S101 - one of them is given, as checked above
             opened = connect_engine(data_dir / "search")
         async with opened as connection:
-            yield cls(Collection(collection, connection), lexical, embeddings)
+            yield cls(
+                Collection(collection, connection),
+                lexical,
+                embeddings,
+                version=version,
+                locale=locale,
+            )
 
     async def ping(self) -> None:
         """Raise `SearchUnavailableError`, a `ConnectionError`, when search is down."""
@@ -144,7 +161,8 @@ class Passages:
         """Return the best passages, at most three of one page; none before anything is indexed.
 
         `version` and `locale` choose among those of the docs: None and what the docs don't have
-        mean the latest version and the site's default language, "*" means all.
+        mean those that the collection was opened with, or the latest version and the site's
+        default language; "*" means all.
         """
         query = query[:_MAX_QUERY_CHARS].strip()
         if not query or limit < 1:
@@ -162,7 +180,11 @@ class Passages:
     async def _find(
         self, query: str, limit: int, view: "_View", version: str | None, locale: str | None
     ) -> Results:
-        scope = view.note.scope(version, locale)
+        note = view.note
+        scope = note.scope(
+            version if version == "*" or version in note.versions else self._version,
+            locale if locale == "*" or locale in note.locales else self._locale,
+        )
         if self._embeddings and self._fits(view):
             lexical, dense = await asyncio.gather(
                 self._search_lexical(query, _CANDIDATES, view, scope),
