@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-_CUSTOM_ID = re.compile(r"\s*\{#(?P<id>[^{}]+)\}\s*$")
+_CUSTOM_ID = re.compile(r"\s*\{#(?P<id>[^{}]*)\}\s*$")
 # The general categories that a heading's id keeps: letters, marks, digits and connectors.
 _KEPT = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "Pc"})
 
@@ -35,7 +35,7 @@ def slugify(text: str) -> str:
 
 
 def split_custom_id(heading: str) -> tuple[str, str | None]:
-    """Take the `{#id}` off a heading's Markdown."""
+    """Take the `{#id}` off a heading's Markdown; the id may be empty, None says that none is."""
     found = _CUSTOM_ID.search(heading)
     if not found:
         return heading, None

@@ -5,6 +5,7 @@ Exception
 │   ├── SearchUnavailableError   nobody answers now; the same call may succeed later
 │   └── EmbeddingsError          passages could not be embedded; the next run goes on from there
 ├── SourceError                  nothing can be read of what is to be indexed
+├── UnreadablePageError          one page of it can't be read
 └── CollectionError              Qdrant answered, and refused
     ├── CollectionMismatchError  the collection is not one that this code may write to
     └── CollectionBusyError      another index run is writing to it
@@ -33,3 +34,7 @@ class CollectionBusyError(CollectionError):
 
 class SourceError(Exception):
     """A source has nothing that can be read; the message says what was looked for."""
+
+
+class UnreadablePageError(Exception):
+    """A web page can't be read; the message says why, as what follows the page's name."""

@@ -62,10 +62,21 @@ def split_pieces(text: str, max_words: int = MAX_WORDS) -> Page:
     A code block is never split and stays with the paragraph before it, so a piece may be longer
     than `max_words`.
     """
-    source = reduce_markup(text)
+    return _split(reduce_markup(text), max_words, Anchors())
+
+
+def split_markdown(source: str, max_words: int = MAX_WORDS) -> Page:
+    """Split Markdown that holds no tags and whose headings are those with `{#id}`.
+
+    A heading with `{#}` has no address, so that its pieces have that of the heading above it.
+    """
+    return _split(source, max_words, None)
+
+
+def _split(source: str, max_words: int, ids: Anchors | None) -> Page:
     tokens = _PARSER.parse(source)
     lines = source.split("\n")
-    title, anchors, sections = _split_sections(tokens)
+    title, anchors, sections = _split_sections(tokens, ids)
     pieces = [
         Piece(section.anchor, section.headings, piece)
         for section in sections
@@ -91,34 +102,46 @@ def _inline_texts(tokens: Sequence[Token]) -> Iterator[str]:
             yield token.content
 
 
-def _split_sections(tokens: list[Token]) -> tuple[str, list[str], list[_Section]]:
+def _split_sections(
+    tokens: list[Token], ids: Anchors | None
+) -> tuple[str, list[str], list[_Section]]:
     """Group the top-level blocks below their headings.
 
-    The first heading, when it is an `h1` at the top level, is the page's title.
+    The first heading, when it is an `h1` at the top level, is the page's title. Without `ids`, a
+    heading that has no mark is text that looks like one.
     """
     title = ""
-    ids = Anchors()
     anchors: list[str] = []
-    path: list[tuple[int, str]] = []
+    path: list[tuple[int, str, str | None]] = []
     sections = [_Section(None, (), [])]
+    first = True
     for position, token in enumerate(tokens):
-        if token.type == "heading_open":
-            content, custom = split_custom_id(tokens[position + 1].content)
-            heading = plain_text(content)
-            anchor = custom or ids.add(heading)
-            first = not anchors
+        is_block = token.level == 0 and token.nesting >= 0 and token.map and token.type != "hr"
+        if token.type != "heading_open":
+            if is_block:
+                sections[-1].blocks.append(token)
+            continue
+        content, custom = split_custom_id(tokens[position + 1].content)
+        if ids is None and custom is None:
+            if is_block:
+                sections[-1].blocks.append(token)
+            continue
+        heading = plain_text(content)
+        anchor = custom or (ids.add(heading) if ids else "")
+        if anchor:
             anchors.append(anchor)
-            if token.level > 0 or not anchor:
-                continue
-            level = int(token.tag[1])
-            if level == 1 and first:
-                title = heading
-                continue
-            path = [entry for entry in path if entry[0] < level]
-            path.append((level, heading))
-            sections.append(_Section(anchor, tuple(name for _, name in path if name), []))
-        elif token.level == 0 and token.nesting >= 0 and token.map and token.type != "hr":
-            sections[-1].blocks.append(token)
+        is_title, first = first and token.tag == "h1", False
+        if token.level > 0 or (ids and not anchor):
+            continue
+        if is_title:
+            title = heading
+            continue
+        level = int(token.tag[1])
+        path = [entry for entry in path if entry[0] < level]
+        around = path[-1][2] if path else None
+        path.append((level, heading, anchor or around))
+        names = tuple(name for _, name, _ in path if name)
+        sections.append(_Section(anchor or around, names, []))
     return title, anchors, sections
 
 
