@@ -131,7 +131,7 @@ def main() -> None:
         subprocess.run(command(f"tests.bench.{subject}"), check=True)
     bubble = ["npm", "--silent", "--prefix", str(ROOT / "web/site"), "run", "measure-bubble"]
     subprocess.run(bubble, check=True)
-    for script in ("search.py", "retrieval.py") if arguments.corpora else ():
+    for script in ("indexing.py", "search.py", "retrieval.py") if arguments.corpora else ():
         path = str(Path(__file__).parent / script)
         subprocess.run([sys.executable, path, "--corpora", str(arguments.corpora)], check=True)
 
