@@ -355,8 +355,8 @@ class IndexRun:
             for passage, weight, payload in zip(passages, weights, payloads, strict=True)
         ]
         if self._embeddings:
-            texts = [passage.dense_text for passage in passages]
-            vectors = await _embed(self._embeddings, texts)
+            embedded = [passage.dense_text for passage in passages]
+            vectors = await _embed(self._embeddings, embedded)
             for point, vector in zip(points, vectors, strict=True):
                 point["vector"][DENSE] = vector
         return points

@@ -1,13 +1,22 @@
 """Weighs words by BM25, for documents and for queries."""
 
+import math
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qdrant_edge import Bm25, Bm25Config
 
-# A query that names the page finds it before the pages that only mention it.
-TITLE_WEIGHT = 3
+# Fields are weighed apart and added. In one text with the title in front, a title would only count
+# for long, and a word of it would be worth less in a passage that repeats the word.
+_TITLE = 1.0
+_HEADING = 1.0
+# Enough to be found by a word that stands in no text, too little to outrank a heading of its own.
+_HEADINGS_ABOVE = 0.25
+_SATURATION = 1.2
+# Less than the usual 0.75: the pieces of a page were cut to similar lengths already.
+_LENGTH_PENALTY = 0.5
 # With a saturation this late, and no length in it, a weight is the number of occurrences.
 _LATE = 1e9
 # An address repeats words of another page.
@@ -26,6 +35,19 @@ class SparseVector:
     values: list[float]
 
 
+@dataclass(frozen=True, slots=True)
+class LexicalText:
+    """What is searched of a passage, by field: `above` has the headings over its own."""
+
+    title: str = ""
+    heading: str = ""
+    above: str = ""
+    text: str = ""
+
+    def __str__(self) -> str:
+        return "\n".join([self.title, self.above, self.heading, self.text])
+
+
 class Lexical:
     """The words of one language: split, stemmed and without stop words."""
 
@@ -38,31 +60,56 @@ class Lexical:
                 " letters, like 'english' or 'german'"
             ) from exc
         self.language = language
+        self._names = Bm25(Bm25Config(language=language, k=_SATURATION, b=0.0))
 
-    def count(self, text: str) -> int:
-        """Count the words that weigh anything."""
-        return round(sum(self._counter.embed_document(text).values))
+    def count(self, text: LexicalText) -> int:
+        """Count the words of the text that weigh anything."""
+        return round(sum(self._counter.embed_document(text.text).values))
 
-    def tokens(self, text: str) -> list[int]:
+    def tokens(self, text: str | LexicalText) -> list[int]:
         """Return the tokens of `text`, each once."""
-        return list(self._counter.embed_query(text).indices)
+        return list(self._counter.embed_query(str(text)).indices)
 
     def weigh_query(self, text: str) -> SparseVector:
-        """Weigh a query."""
-        found = self._counter.embed_query(text)
-        return SparseVector(list(found.indices), list(found.values))
+        """Weigh a query: what it says again and again weighs more, but not in proportion."""
+        found = self._counter.embed_document(text)
+        return SparseVector(list(found.indices), [math.sqrt(round(v)) for v in found.values])
 
-    def weigh_texts(self, texts: Sequence[str], mean_length: float) -> list[SparseVector]:
-        """Weigh texts of a collection in which they are `mean_length` words long on average."""
-        model = Bm25(Bm25Config(language=self.language, avg_len=max(mean_length, 1.0)))
-        weighed = (model.embed_document(text) for text in texts)
-        return [SparseVector(list(found.indices), list(found.values)) for found in weighed]
+    def weigh_texts(self, texts: Sequence[LexicalText], mean_length: float) -> list[SparseVector]:
+        """Weigh texts of a collection in which `count` gives `mean_length` on average."""
+        body = Bm25(
+            Bm25Config(
+                language=self.language,
+                k=_SATURATION,
+                b=_LENGTH_PENALTY,
+                avg_len=max(mean_length, 1.0),
+            )
+        )
+        return [self._weigh(text, body) for text in texts]
+
+    def _weigh(self, text: LexicalText, body: Bm25) -> SparseVector:
+        found = body.embed_document(text.text)
+        weights = defaultdict(float, zip(found.indices, found.values, strict=True))
+        for name, weight in (
+            (text.title, _TITLE),
+            (text.heading, _HEADING),
+            (text.above, _HEADINGS_ABOVE),
+        ):
+            if name:
+                found = self._names.embed_document(name)
+                for token, value in zip(found.indices, found.values, strict=True):
+                    weights[token] += weight * value
+        return SparseVector(list(weights), list(weights.values()))
 
 
-def lexical_text(title: str, headings: Sequence[str], text: str) -> str:
-    """Put the title and the path of headings in front of the text."""
-    words = _CODE_BLOCK.sub(_each_word_once, _LINK_TARGET.sub("]", text))
-    return "\n".join([*([title] * TITLE_WEIGHT), *headings, words])
+def lexical_text(title: str, headings: Sequence[str], text: str) -> LexicalText:
+    """Take apart what is searched of a passage; `headings` is the path to it."""
+    return LexicalText(
+        title=title,
+        heading=headings[-1] if headings else "",
+        above="\n".join(headings[:-1]),
+        text=_CODE_BLOCK.sub(_each_word_once, _LINK_TARGET.sub("]", text)),
+    )
 
 
 def _each_word_once(code: re.Match[str]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self, overload
 from uuid import UUID, uuid5
 
-from chatkit_tools.lexical import lexical_text
+from chatkit_tools.lexical import LexicalText, lexical_text
 from chatkit_tools.note import FORMAT
 from chatkit_tools.source import Document
 
@@ -45,7 +45,7 @@ class Passage:
         return written
 
     @property
-    def lexical_text(self) -> str:
+    def lexical_text(self) -> LexicalText:
         """What is weighed word by word."""
         return lexical_text(self.title, self.headings, self.text)
 
