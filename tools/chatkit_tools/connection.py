@@ -3,18 +3,20 @@
 import asyncio
 import contextlib
 import ipaddress
-import json
 import logging
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+import orjson
 
 from chatkit_tools.errors import CollectionError, SearchUnavailableError
 from chatkit_tools.launcher import EngineError, connect, socket_path, start_engine
+from chatkit_tools.wire import Answer, LostError, SocketClient
 
 logger = logging.getLogger("chatkit_tools")
 
@@ -22,7 +24,7 @@ _DEFAULT_PORT = 6333
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=60.0)
 # A connection that the other side had already closed shows only when it is used again.
-_LOST = (httpx.NetworkError, httpx.RemoteProtocolError)
+_LOST = (httpx.NetworkError, httpx.RemoteProtocolError, LostError)
 _ATTEMPTS = 3
 
 
@@ -56,103 +58,102 @@ async def connect_server(url: str, api_key: str | None = None) -> AsyncIterator[
 async def connect_engine(folder: Path) -> AsyncIterator[Connection]:
     """Open a client of the embedded engine, which is started by the first request."""
     # The socket's path is asked for here, so that a folder that cannot have one fails at once.
-    transport = httpx.AsyncHTTPTransport(uds=str(socket_path(folder)), limits=_LIMITS)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://engine", timeout=_TIMEOUT
-    ) as client:
-        engine = _Engine(client, folder)
-        try:
-            yield engine
-        finally:
-            engine.leave()
+    engine = _Engine(SocketClient(socket_path(folder)), folder)
+    try:
+        yield engine
+    finally:
+        await engine.close()
 
 
-class _Server:
-    # A server that refuses connections is down; an engine that does has ended, and is started.
-    _restarts = False
+class _Sender(ABC):
+    """Sends again what may have been lost, and reads the answers."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
-        self._name = f"Qdrant at {client.base_url.host}"
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     async def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        content = None if body is None else json.dumps(body).encode()
+        content = b"" if body is None else orjson.dumps(body)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                await self._prepare()
-                response = await self._request(method, path, content)
+                answer = await self._request(method, path, content)
+            except httpx.ConnectError as exc:
+                # A server that refuses connections is down; an engine is started by a request.
+                raise self._unavailable(exc) from exc
             except _LOST as exc:
-                refused = isinstance(exc, httpx.ConnectError) and not self._restarts
-                if refused or attempt == _ATTEMPTS:
+                if attempt == _ATTEMPTS:
                     raise self._unavailable(exc) from exc
-                self._recover()
-            except (httpx.TransportError, EngineError) as exc:
+            except (httpx.TransportError, EngineError, TimeoutError) as exc:
                 raise self._unavailable(exc) from exc
             else:
-                return self._read(response, method, path)
+                return self._read(answer, method, path)
         raise AssertionError("unreachable")
 
-    async def _request(self, method: str, path: str, content: bytes | None) -> httpx.Response:
+    @abstractmethod
+    async def _request(self, method: str, path: str, content: bytes) -> Answer: ...
+
+    def _unavailable(self, exc: Exception) -> SearchUnavailableError:
+        return SearchUnavailableError(f"{self._name} does not answer: {exc or type(exc).__name__}")
+
+    def _read(self, answer: Answer, method: str, path: str) -> Any:
+        status = answer.status
+        if status == httpx.codes.NOT_FOUND:
+            return None
+        if httpx.codes.is_success(status):
+            with contextlib.suppress(ValueError, LookupError, TypeError):
+                return orjson.loads(answer.content)["result"]
+            raise SearchUnavailableError(
+                f"{self._name} did not answer as Qdrant does; check its URL"
+            )
+        if status in (401, 403):
+            raise SearchUnavailableError(
+                f"{self._name} refused the API key ({status}); check QDRANT_API_KEY"
+            )
+        reason = _reason(answer)
+        if httpx.codes.is_server_error(status) or status in (408, 429):
+            raise SearchUnavailableError(f"{self._name} failed ({status}): {reason}")
+        raise CollectionError(f"{self._name} refused {method} {path}: {reason}")
+
+
+class _Server(_Sender):
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        super().__init__(f"Qdrant at {client.base_url.host}")
+        self._client = client
+
+    async def _request(self, method: str, path: str, content: bytes) -> Answer:
         headers = {"Content-Type": "application/json"}
         work = asyncio.ensure_future(
-            self._client.request(method, path, content=content, headers=headers)
+            self._client.request(method, path, content=content or None, headers=headers)
         )
         try:
-            return await asyncio.shield(work)
+            response = await asyncio.shield(work)
         except asyncio.CancelledError:
             # The request goes on: httpx does not give back the connection of a cancelled one, and
             # after a few readers who left, the pool would be empty.
             work.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
-
-    async def _prepare(self) -> None:
-        """Make sure that somebody can answer."""
-
-    def _recover(self) -> None:
-        """Forget a connection that broke."""
-
-    def _unavailable(self, exc: Exception) -> SearchUnavailableError:
-        return SearchUnavailableError(f"{self._name} does not answer: {exc or type(exc).__name__}")
-
-    def _read(self, response: httpx.Response, method: str, path: str) -> Any:
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return None
-        if response.is_success:
-            with contextlib.suppress(ValueError, LookupError, TypeError):
-                return response.json()["result"]
-            raise SearchUnavailableError(
-                f"{self._name} did not answer as Qdrant does; check its URL"
-            )
-        if response.status_code in (401, 403):
-            raise SearchUnavailableError(
-                f"{self._name} refused the API key ({response.status_code}); check QDRANT_API_KEY"
-            )
-        reason = _reason(response)
-        if response.is_server_error or response.status_code in (408, 429):
-            raise SearchUnavailableError(f"{self._name} failed ({response.status_code}): {reason}")
-        raise CollectionError(f"{self._name} refused {method} {path}: {reason}")
+        return Answer(response.status_code, response.content)
 
 
-class _Engine(_Server):
-    _restarts = True
-
-    def __init__(self, client: httpx.AsyncClient, folder: Path) -> None:
-        super().__init__(client)
+class _Engine(_Sender):
+    def __init__(self, client: SocketClient, folder: Path) -> None:
+        super().__init__(f"the search engine of {folder}")
+        self._client = client
         self._folder = folder
-        self._name = f"the search engine of {folder}"
         self._lock = asyncio.Lock()
         # Held open and never written to: the engine stays while somebody has such a connection.
         self._presence: socket.socket | None = None
 
-    async def _prepare(self) -> None:
-        async with self._lock:
-            if self._presence is not None and _is_closed(self._presence):
-                self.leave()
-            if self._presence is None:
-                await self._join()
-
-    def _recover(self) -> None:
-        self.leave()
+    async def _request(self, method: str, path: str, content: bytes) -> Answer:
+        if self._presence is None or _is_closed(self._presence):
+            async with self._lock:
+                if self._presence is None or _is_closed(self._presence):
+                    self.leave()
+                    await self._join()
+        try:
+            return await self._client.request(method, path, content)
+        except LostError:
+            self.leave()
+            raise
 
     async def _join(self) -> None:
         try:
@@ -163,6 +164,10 @@ class _Engine(_Server):
                 self._presence = connect(self._folder)
             except OSError as exc:
                 raise EngineError(f"it was started and is gone again ({exc})") from exc
+
+    async def close(self) -> None:
+        self.leave()
+        await self._client.close()
 
     def leave(self) -> None:
         if self._presence is not None:
@@ -197,8 +202,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _reason(response: httpx.Response) -> str:
+def _reason(answer: Answer) -> str:
     try:
-        return str(response.json()["status"]["error"])
+        return str(orjson.loads(answer.content)["status"]["error"])
     except (ValueError, LookupError, TypeError):
-        return response.text[:200]
+        return answer.content.decode(errors="replace")[:200]
