@@ -23,10 +23,11 @@ from .signing import Signer, read_secret
 
 if TYPE_CHECKING:
     from agents.models.interface import Model
+    from pydantic import SecretStr
 
     from chatkit_stores import Answering, PostgresStore
     from chatkit_stores.answering import Mode
-    from chatkit_tools import Passages, Results, Source
+    from chatkit_tools import Embeddings, Passages, Reranker, Results, Source
 
     from .attachments import Attachments
     from .journal import Journal
@@ -105,32 +106,21 @@ async def open_passages(settings: Settings) -> AsyncIterator[Passages]:
     """The collection that the settings name: a server's, or the embedded engine's."""
     from chatkit_tools import Passages
 
-    api_key = settings.qdrant_api_key
-    async with contextlib.AsyncExitStack() as stack:
-        embeddings = None
-        if settings.embedding_model:
-            from chatkit_tools.embeddings import OpenAIEmbeddings
-
-            key = settings.openai_api_key
-            embeddings = await stack.enter_async_context(
-                OpenAIEmbeddings(
-                    settings.embedding_model,
-                    base_url=settings.openai_base_url,
-                    api_key=key.get_secret_value() if key else None,
-                )
-            )
-        yield await stack.enter_async_context(
-            Passages.open(
-                collection=settings.qdrant_collection,
-                data_dir=None if settings.qdrant_url else settings.data_dir,
-                url=settings.qdrant_url,
-                api_key=api_key.get_secret_value() if api_key else None,
-                embeddings=embeddings,
-                language=settings.language,
-                version=settings.default_version,
-                locale=settings.default_locale,
-            )
-        )
+    async with (
+        _open_search_models(settings) as (embeddings, reranker),
+        Passages.open(
+            collection=settings.qdrant_collection,
+            data_dir=None if settings.qdrant_url else settings.data_dir,
+            url=settings.qdrant_url,
+            api_key=_secret(settings.qdrant_api_key),
+            embeddings=embeddings,
+            reranker=reranker,
+            language=settings.language,
+            version=settings.default_version,
+            locale=settings.default_locale,
+        ) as passages,
+    ):
+        yield passages
 
 
 def open_source(where: str, **options: Any) -> Source:
@@ -138,6 +128,55 @@ def open_source(where: str, **options: Any) -> Source:
     from chatkit_tools.opening import open_source
 
     return open_source(where, **options)
+
+
+@asynccontextmanager
+async def _open_search_models(
+    settings: Settings,
+) -> AsyncIterator[tuple[Embeddings | None, Reranker | None]]:
+    """The models that help the search, as far as the settings name any."""
+    from chatkit_tools.embeddings import open_embeddings
+    from chatkit_tools.reranking import open_reranker
+
+    async with contextlib.AsyncExitStack() as stack:
+        embeddings: Embeddings | None = None
+        reranker: Reranker | None = None
+        if name := settings.embedding_model:
+            with _explained("CHATKIT_EMBEDDING_MODEL", name):
+                embeddings = await stack.enter_async_context(
+                    open_embeddings(
+                        name,
+                        base_url=settings.openai_base_url,
+                        api_key=_secret(settings.openai_api_key),
+                    )
+                )
+        if settings.rerank_url or settings.rerank_model:
+            with _explained("CHATKIT_RERANK_MODEL", settings.rerank_model or ""):
+                reranker = await stack.enter_async_context(
+                    open_reranker(
+                        settings.rerank_url,
+                        model=settings.rerank_model,
+                        api_key=_secret(settings.rerank_api_key),
+                    )
+                )
+        yield embeddings, reranker
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
+
+
+@contextlib.contextmanager
+def _explained(variable: str, value: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError:
+        raise SettingsError(
+            f"{variable} is {value!r}, which needs one more package: "
+            "pip install 'chatkit-server[fastembed]'"
+        ) from None
+    except ValueError as error:
+        raise SettingsError(f"{variable} is {value!r}: {error}") from None
 
 
 @asynccontextmanager

@@ -24,6 +24,9 @@ Languages = Literal[
 """What the lexical search can stem; `none` leaves words as they are."""
 
 
+FASTEMBED = "fastembed:"
+"""In front of the name of a model that runs in this process."""
+
 _PASSWORD = re.compile(r"[^\s'\"]+@")
 
 
@@ -123,8 +126,19 @@ class Settings(BaseSettings):
         (), description="Tools of your own, as `package.module:attribute`, separated by commas."
     )
     embedding_model: str | None = Field(
-        None, description="Adds dense vectors, made by `/v1/embeddings` of the OpenAI server."
+        None,
+        description="Adds dense vectors, made by `/v1/embeddings` of the OpenAI server, or in this "
+        "process as `fastembed:NAME`.",
     )
+    rerank_url: str | None = Field(
+        None, description="Address of a reranking service that orders the best passages anew."
+    )
+    rerank_model: str | None = Field(
+        None,
+        description="Model for CHATKIT_RERANK_URL, which Text Embeddings Inference does without; "
+        "or one that runs in this process, as `fastembed:NAME`.",
+    )
+    rerank_api_key: SecretStr | None = Field(None, description="Key for CHATKIT_RERANK_URL.")
     language: Languages = Field("english", description="Language of the docs, for lexical search.")
     default_version: str | None = Field(
         None,
@@ -342,7 +356,7 @@ class Settings(BaseSettings):
             raise ValueError("it must be a folder, or an address like s3://bucket/prefix")
         return value
 
-    @field_validator("openai_base_url", "transcription_base_url")
+    @field_validator("openai_base_url", "transcription_base_url", "rerank_url")
     @classmethod
     def _check_no_password(cls, value: str | None) -> str | None:
         # The client refuses it beside a key with each call, and there is always a key.
@@ -352,7 +366,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "openai_base_url", "qdrant_url", "jwt_jwks_url", "aws_endpoint_url",
-        "transcription_base_url",
+        "transcription_base_url", "rerank_url",
     )  # fmt: skip
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
@@ -387,9 +401,25 @@ class Settings(BaseSettings):
             raise ValueError("CHATKIT_JWT_SECRET and CHATKIT_JWT_JWKS_URL are both set; keep one")
         if (self.jwt_secret or self.jwt_jwks_url) and not self.jwt_issuer:
             raise ValueError("CHATKIT_JWT_ISSUER is not set; a JWT key needs the issuer it is for")
-        if self.embedding_model and not (self.openai_api_key or self.openai_base_url):
+        if self.embedding_model and not (
+            self.embedding_model.startswith(FASTEMBED)
+            or self.openai_api_key
+            or self.openai_base_url
+        ):
             raise ValueError(
-                "CHATKIT_EMBEDDING_MODEL needs OPENAI_API_KEY or OPENAI_BASE_URL to call"
+                "CHATKIT_EMBEDDING_MODEL needs OPENAI_API_KEY or OPENAI_BASE_URL to call, or a "
+                f"model that runs here: {FASTEMBED}NAME"
+            )
+        reranks_here = (self.rerank_model or "").startswith(FASTEMBED)
+        if self.rerank_model and not self.rerank_url and not reranks_here:
+            raise ValueError(
+                "CHATKIT_RERANK_MODEL needs CHATKIT_RERANK_URL to call, or a model that runs here: "
+                f"{FASTEMBED}NAME"
+            )
+        if self.rerank_url and reranks_here:
+            raise ValueError(
+                "CHATKIT_RERANK_URL is set, and CHATKIT_RERANK_MODEL names a model that runs here; "
+                "keep one"
             )
         if self.attachments and self.database_url and not self.secret:
             raise ValueError(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatkit_server.errors import SettingsError
+from chatkit_server.parts import open_passages
 from chatkit_server.settings import Settings, read_settings, variable
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,8 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("CHATKIT_LANGUAGE", "klingon", "CHATKIT_LANGUAGE is 'klingon'"),
         ("OPENAI_BASE_URL", "http://localhost:11434/v1", "CHATKIT_MODEL is not set"),
         ("CHATKIT_EMBEDDING_MODEL", "minilm", "needs OPENAI_API_KEY or OPENAI_BASE_URL"),
+        ("CHATKIT_RERANK_MODEL", "rerank-v3.5", "needs CHATKIT_RERANK_URL to call"),
+        ("CHATKIT_RERANK_URL", "api.jina.ai/v1/rerank", "http:// or https://"),
     ],
 )
 def test_a_wrong_setting_names_itself_and_the_fix(
@@ -65,6 +68,28 @@ def test_a_wrong_secret_is_not_repeated(
 
     assert name in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+def test_a_reranker_is_a_service_or_a_model_that_runs_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CHATKIT_RERANK_MODEL", "fastembed:Xenova/ms-marco-MiniLM-L-6-v2")
+    assert read_settings().rerank_url is None
+
+    monkeypatch.setenv("CHATKIT_RERANK_URL", "http://localhost:8080/rerank")
+    with pytest.raises(SettingsError, match="keep one"):
+        read_settings()
+
+
+@pytest.mark.parametrize("name", ["CHATKIT_RERANK_MODEL", "CHATKIT_EMBEDDING_MODEL"])
+async def test_a_model_that_fastembed_does_not_have_is_named_with_its_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "fastembed:nothing/like-it")
+
+    with pytest.raises(SettingsError, match=f"{name} is 'fastembed:nothing/like-it': .* it has "):
+        async with open_passages(read_settings()):
+            pass
 
 
 def test_an_error_does_not_print_the_other_settings(monkeypatch: pytest.MonkeyPatch) -> None:

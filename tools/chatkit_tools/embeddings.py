@@ -2,7 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from chatkit_tools.local_models import FastEmbedEmbeddings
+
+HERE = "fastembed:"
+"""In front of the name of a model that runs in this process."""
 
 _BATCH = 128
 _AT_ONCE = 4
@@ -23,6 +29,17 @@ class Embeddings(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Return a vector for each text, in their order."""
+
+
+def open_embeddings(
+    model: str, *, base_url: str | None = None, api_key: str | None = None
+) -> "OpenAIEmbeddings | FastEmbedEmbeddings":
+    """Return the vectors of a model: `fastembed:NAME` in this process, others from a service."""
+    if model.startswith(HERE):
+        from chatkit_tools.local_models import FastEmbedEmbeddings
+
+        return FastEmbedEmbeddings(model.removeprefix(HERE))
+    return OpenAIEmbeddings(model, base_url=base_url, api_key=api_key)
 
 
 class OpenAIEmbeddings:
