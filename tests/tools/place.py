@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
 
-from chatkit_tools import Embeddings, Passages
+from chatkit_tools import Embeddings, Passages, Reranker
 from chatkit_tools.collection import Collection
 from chatkit_tools.connection import connect_engine, connect_server
 
@@ -21,12 +21,14 @@ class Place:
         self,
         *,
         embeddings: Embeddings | None = None,
+        reranker: Reranker | None = None,
         language: str = "english",
         version: str | None = None,
     ) -> Passages:
         opened = Passages.open(
             collection=self.name,
             embeddings=embeddings,
+            reranker=reranker,
             language=language,
             version=version,
             **self.where,

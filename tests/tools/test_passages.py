@@ -6,12 +6,15 @@ import pytest
 
 from chatkit_tools import (
     CollectionMismatchError,
+    HttpReranker,
+    MarkdownFolder,
     OpenAIEmbeddings,
     Passages,
     SearchUnavailableError,
 )
 from tests.tools.embedder import EmbeddingServer
 from tests.tools.place import Place
+from tests.tools.rerank_server import RerankServer
 
 
 async def test_nothing_is_found_before_anything_is_indexed(place: Place) -> None:
@@ -305,3 +308,65 @@ async def test_either_a_folder_or_a_server_is_needed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="klingon"):
         async with Passages.open(data_dir=tmp_path, language="klingon"):
             pass
+
+
+async def test_a_section_that_was_cut_is_found_in_one_piece(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    paragraphs = [f"Paragraph {n} tells of the flux valve. " + "word " * 100 for n in range(4)]
+    paragraphs[3] = "Something else. " + "words " * 100
+    (folder / "long.md").write_text("# Long\n\n## Valves\n\n" + "\n\n".join(paragraphs))
+    passages = await place.open()
+    await passages.index(folder)
+
+    (hit,) = await passages.search("flux valve")
+
+    assert hit.url == "/long#valves"
+    assert [f"Paragraph {n}" in hit.text for n in range(4)] == [True, True, True, False]
+    assert hit.before == ""
+    assert hit.after.startswith("Something else.")
+    (other,) = await passages.search("something else")
+    assert other.id == hit.id
+    assert other.before.startswith("…\n\nword word")
+    assert other.text.startswith("Something else.")
+
+
+async def test_the_same_section_in_two_versions_is_found_once(place: Place, tmp_path: Path) -> None:
+    for version in ("1.0", "2.0"):
+        folder = tmp_path / version
+        folder.mkdir()
+        (folder / "valve.md").write_text(
+            f"# Valve\n\n## Setup\n\nTurn the flux valve to the left until it clicks twice.\n\n"
+            f"## News\n\nIn {version} the flux valve is {'blue' if version == '2.0' else 'red'}."
+        )
+    passages = await place.open()
+    for version in ("1.0", "2.0"):
+        await passages.index(
+            MarkdownFolder(tmp_path / version, f"/docs/{version}/", version=version)
+        )
+
+    hits = await passages.search("turn the flux valve to the left", version="*")
+
+    assert [(hit.version, hit.headings) for hit in hits if hit.headings == ("Setup",)] == [
+        ("2.0", ("Setup",))
+    ]
+    assert hits[0].also == ("/docs/1.0/valve#setup",)
+    assert len([hit for hit in hits if hit.headings == ("News",)]) == 2
+
+
+async def test_a_reranker_orders_the_hits(place: Place, docs_folder: Path) -> None:
+    with RerankServer.run() as service:
+        async with HttpReranker(f"{service.url}/rerank") as reranker:
+            passages = await place.open(reranker=reranker)
+            await passages.index(docs_folder, base_url="/docs/")
+            # The service counts whole words and knows no stems.
+            query = "flag visitors hashed id sees variant same visitor turns"
+            hits = await passages.search(query)
+            service.says = (500, "out of order")
+            as_found = await passages.search(query)
+
+    assert len(service.requests[0]["texts"]) > 2
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert all(0 <= hit.score <= 1 for hit in hits)
+    assert {hit.id for hit in as_found} == {hit.id for hit in hits}
+    assert as_found[0].score > 1

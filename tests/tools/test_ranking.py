@@ -3,7 +3,7 @@
 import pytest
 
 from chatkit_tools.collection import Found
-from chatkit_tools.ranking import fuse, limit_per_page, measure_coverage
+from chatkit_tools.ranking import fuse, measure_coverage
 
 
 def found(id_: str) -> Found:
@@ -24,13 +24,6 @@ def test_a_page_ranks_by_its_best_passage() -> None:
 
     assert fused[0][0] == pytest.approx(1 / 61)
     assert next(score for score, point in fused if point.id == "b1") == pytest.approx(1 / 62)
-
-
-def test_three_passages_of_a_page_are_enough() -> None:
-    scored = [(1.0, found(id_)) for id_ in ("a1", "a2", "a3", "a4", "b1", "a5", "c1")]
-
-    assert [point.id for _, point in limit_per_page(scored, 5)] == ["a1", "a2", "a3", "b1", "c1"]
-    assert [point.id for _, point in limit_per_page(scored, 2)] == ["a1", "a2"]
 
 
 def test_coverage_is_the_weight_of_the_words_that_are_there() -> None:

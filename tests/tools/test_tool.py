@@ -15,6 +15,7 @@ HIT = Hit(
     coverage=0.666,
     id="c0ffee00-0000-4000-8000-000000000000",
     document="a.md",
+    page="/docs/a",
     url="/docs/a#b",
     title="A",
     headings=("B", "C"),
@@ -37,11 +38,13 @@ async def call(tool: FunctionTool, query: str, context: object = None) -> str:
 
 
 def test_passages_are_read_as_they_were_written() -> None:
-    text = render_passages([HIT, replace(HIT, headings=())], [1, 4])
+    cut = replace(HIT, headings=(), before="…\n\nBefore.", after="After.", also=("/docs/1.0/a#b",))
+    text = render_passages([HIT, cut], [1, 4])
 
     assert parse_passages(f"before {text} after") == [
         {
             "n": 1,
+            "rank": 1,
             "title": "A",
             "section": "B › C",
             "url": "/docs/a#b",
@@ -50,14 +53,35 @@ def test_passages_are_read_as_they_were_written() -> None:
         },
         {
             "n": 4,
+            "rank": 2,
             "title": "A",
             "section": "",
             "url": "/docs/a#b",
+            "before": "…\n\nBefore.",
             "text": HIT.text,
+            "after": "After.",
+            "also": ["/docs/1.0/a#b"],
             "coverage": 0.67,
         },
     ]
     assert parse_passages("no passages here") == []
+
+
+def test_the_model_reads_a_page_in_its_own_order_and_the_best_page_first() -> None:
+    hits = [
+        replace(HIT, page="/docs/b", position=7, text="best"),
+        replace(HIT, page="/docs/a", position=0, text="second"),
+        replace(HIT, page="/docs/b", position=2, text="third"),
+    ]
+    text = render_passages(hits, [5, 1, 2])
+
+    shown = json.loads(text.removeprefix("<passages>").removesuffix("</passages>"))
+    assert [(entry["n"], entry["text"]) for entry in shown] == [
+        (2, "third"),
+        (5, "best"),
+        (1, "second"),
+    ]
+    assert [entry["text"] for entry in parse_passages(text)] == ["best", "second", "third"]
 
 
 def test_no_text_can_end_the_quotation() -> None:

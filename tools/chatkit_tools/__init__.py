@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chatkit_tools.indexing import IndexSummary
     from chatkit_tools.passage import Hit, Passage, Results
     from chatkit_tools.passages import Passages
+    from chatkit_tools.reranking import HttpReranker, Reranker
     from chatkit_tools.source import (
         Document,
         SkippedDocument,
@@ -40,12 +41,14 @@ _MODULES = {
     "Embeddings": "embeddings",
     "EmbeddingsError": "errors",
     "Hit": "passage",
+    "HttpReranker": "reranking",
     "IndexSummary": "indexing",
     "MarkdownFolder": "documents",
     "Numbers": "tool",
     "OpenAIEmbeddings": "embeddings",
     "Passage": "passage",
     "Passages": "passages",
+    "Reranker": "reranking",
     "Results": "passage",
     "SearchUnavailableError": "errors",
     "SkippedDocument": "source",
@@ -67,12 +70,14 @@ __all__ = [
     "Embeddings",
     "EmbeddingsError",
     "Hit",
+    "HttpReranker",
     "IndexSummary",
     "MarkdownFolder",
     "Numbers",
     "OpenAIEmbeddings",
     "Passage",
     "Passages",
+    "Reranker",
     "Results",
     "SearchUnavailableError",
     "SkippedDocument",

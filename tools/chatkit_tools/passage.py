@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any, Self, overload
 from uuid import UUID, uuid5
 
 from chatkit_tools.lexical import LexicalText, lexical_text
 from chatkit_tools.note import FORMAT
+from chatkit_tools.pieces import Piece
+from chatkit_tools.sections import beginning, ending, new_in
 from chatkit_tools.source import Document
 
 _NAMESPACE = UUID("5b7a2f0e-8f35-4f0a-9a51-6f1d0f6f9a3e")
@@ -28,6 +31,12 @@ class Passage:
     version: str = ""
     locale: str = ""
     breadcrumbs: tuple[str, ...] = ()
+    section: str = ""
+    """Where a section was cut: the id of its first passage, which all of its passages have."""
+    before: str = ""
+    """How the passage before it in the section ends."""
+    after: str = ""
+    """How the passage after it in the section begins."""
 
     @classmethod
     def read(cls, id: str, payload: Mapping[str, Any]) -> Self:  # noqa: A002
@@ -42,6 +51,8 @@ class Passage:
         """Return what is stored beside the vectors."""
         written = asdict(self)
         del written["id"]
+        if not self.section:
+            del written["section"], written["before"], written["after"]
         return written
 
     @property
@@ -57,10 +68,12 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that a search found.
+    """A section that a search found: a passage, or several that follow each other.
 
     `score` orders the hits of one search and says nothing across searches. `coverage`, from 0 to
     1, is the part of the query's words that the passage has, rare words weighing more.
+    `before` and `after` are what stands around the text in a section that was cut, and `also` are
+    the addresses of other places with the same text.
     """
 
     score: float
@@ -75,16 +88,18 @@ class Hit:
     page: str = ""
     version: str = ""
     locale: str = ""
+    before: str = ""
+    after: str = ""
+    also: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, passage: Passage, *, score: float, coverage: float) -> Self:
+    def of(
+        cls, passage: Passage, *, score: float, coverage: float, also: tuple[str, ...] = ()
+    ) -> Self:
         """Make a hit of a passage that was found."""
-        taken = {
-            name: getattr(passage, name)
-            for name in cls.__slots__
-            if name not in ("score", "coverage")
-        }
-        return cls(score=score, coverage=coverage, **taken)
+        measured: dict[str, Any] = {"score": score, "coverage": coverage, "also": also}
+        taken = {name: getattr(passage, name) for name in cls.__slots__ if name not in measured}
+        return cls(**taken, **measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +134,13 @@ def make_passages(document: Document, model: str | None = None, born: int = 1) -
     to see it, and a run that goes on where another broke off writes the same points.
     """
     state = f"{FORMAT}\0{born}\0{model or ''}\0{document.hash}"
+    ids = [
+        str(uuid5(_NAMESPACE, f"{document.url}\0{state}\0{position}"))
+        for position in range(len(document.pieces))
+    ]
     return [
         Passage(
-            id=str(uuid5(_NAMESPACE, f"{document.url}\0{state}\0{position}")),
+            id=ids[position],
             document=document.path,
             page=document.url,
             url=f"{document.url}#{piece.anchor}" if piece.anchor else document.url,
@@ -132,6 +151,33 @@ def make_passages(document: Document, model: str | None = None, born: int = 1) -
             version=document.version,
             locale=document.locale,
             breadcrumbs=document.breadcrumbs,
+            section="" if cut is None else ids[cut.first],
+            before="" if cut is None else cut.before,
+            after="" if cut is None else cut.after,
         )
-        for position, piece in enumerate(document.pieces)
+        for position, (piece, cut) in enumerate(
+            zip(document.pieces, _find_cuts(document.pieces), strict=True)
+        )
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What a piece has of its section; `first` is the place of the section's first piece."""
+
+    first: int
+    before: str
+    after: str
+
+
+def _find_cuts(pieces: Sequence[Piece]) -> Iterator[_Cut | None]:
+    """Yield for each piece what stands around it, None where its section is in one piece."""
+    first = 0
+    for _, group in groupby(pieces, key=lambda piece: (piece.anchor, piece.headings)):
+        texts = [piece.text for piece in group]
+        for place, text in enumerate(texts):
+            before = ending(texts[place - 1]) if place else ""
+            last = place + 1 == len(texts)
+            after = "" if last else beginning(new_in(texts[place + 1], text))
+            yield _Cut(first, before, after) if len(texts) > 1 else None
+        first += len(texts)

@@ -15,9 +15,11 @@ from chatkit_tools.connection import connect_engine, connect_server
 from chatkit_tools.embeddings import Embeddings
 from chatkit_tools.indexing import IndexRun, IndexSummary, Progress, check_size
 from chatkit_tools.lexical import Lexical, SparseVector
+from chatkit_tools.merging import MAX_PER_PAGE, Section, merge
 from chatkit_tools.note import FORMAT, Filter, Note
-from chatkit_tools.passage import Hit, Passage, Results
-from chatkit_tools.ranking import MAX_PER_PAGE, fuse, limit_per_page, measure_coverage
+from chatkit_tools.passage import Hit, Results
+from chatkit_tools.ranking import fuse, measure_coverage
+from chatkit_tools.reranking import CANDIDATES, Reranker, Reranking
 from chatkit_tools.source import Source
 
 logger = logging.getLogger("chatkit_tools")
@@ -41,6 +43,7 @@ class Passages:
         collection: Collection,
         lexical: Lexical,
         embeddings: Embeddings | None,
+        reranker: Reranker | None,
         *,
         version: str | None = None,
         locale: str | None = None,
@@ -48,6 +51,7 @@ class Passages:
         self._collection = collection
         self._lexical = lexical
         self._embeddings = embeddings
+        self._reranking = Reranking(reranker) if reranker else None
         self._version = version
         self._locale = locale
         self._view: _View | None = None
@@ -64,6 +68,7 @@ class Passages:
         url: str | None = None,
         api_key: str | None = None,
         embeddings: Embeddings | None = None,
+        reranker: Reranker | None = None,
         language: str = "english",
         version: str | None = None,
         locale: str | None = None,
@@ -88,6 +93,7 @@ class Passages:
                 Collection(collection, connection),
                 lexical,
                 embeddings,
+                reranker,
                 version=version,
                 locale=locale,
             )
@@ -158,7 +164,7 @@ class Passages:
         version: str | None = None,
         locale: str | None = None,
     ) -> Results:
-        """Return the best passages, at most three of one page; none before anything is indexed.
+        """Return the best sections, at most three of one page; none before anything is indexed.
 
         `version` and `locale` choose among those of the docs: None and what the docs don't have
         mean those that the collection was opened with, or the latest version and the site's
@@ -194,12 +200,14 @@ class Passages:
         else:
             # Room for the passages that the limit per page will drop.
             room = limit * (MAX_PER_PAGE + 1)
+            room = max(room, CANDIDATES) if self._reranking else room
             scored = _scored(await self._search_lexical(query, room, view, scope))
+        if self._reranking:
+            scored = await self._reranking.order(query, scored)
         tokens = self._lexical.weigh_query(query).indices
         rarities = {token: view.rarities[token] for token in tokens if token in view.rarities}
-        hits = tuple(
-            self._hit(point, score, rarities) for score, point in limit_per_page(scored, limit)
-        )
+        sections = merge(scored, limit, view.note.versions)
+        hits = tuple(self._hit(section, rarities) for section in sections)
         best = max((hit.coverage for hit in hits), default=0.0)
         return Results(hits, confidence=best, covered=bool(hits))
 
@@ -289,10 +297,11 @@ class Passages:
         (found,) = await self._query([asked], view)
         return found
 
-    def _hit(self, point: Found, score: float, rarities: dict[int, float]) -> Hit:
-        passage = Passage.read(point.id, point.payload)
+    def _hit(self, section: Section, rarities: dict[int, float]) -> Hit:
+        passage = section.passage()
         coverage = measure_coverage(rarities, self._lexical.tokens(passage.lexical_text))
-        return Hit.of(passage, score=score, coverage=coverage)
+        also = tuple(str(found.payload["url"]) for found in section.also)
+        return Hit.of(passage, score=section.score, coverage=coverage, also=also)
 
 
 @dataclass(slots=True)

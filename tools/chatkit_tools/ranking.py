@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from chatkit_tools.collection import Found
 
-MAX_PER_PAGE = 3
 _RRF_K = 60
 # A page's next passage stands where a page would that is three ranks lower in both rankings.
 _NEXT_PASSAGE = 0.95
@@ -33,20 +32,6 @@ def fuse(rankings: Sequence[Sequence[Found]]) -> list[tuple[float, Found]]:
         taken[page] += 1
     # Stable, so that equal pages stay in the order of their passages.
     return sorted(scored, key=lambda entry: -entry[0])
-
-
-def limit_per_page(scored: Iterable[tuple[float, Found]], limit: int) -> list[tuple[float, Found]]:
-    """Take the first `limit`, but no more than three of one page."""
-    taken: Counter[str] = Counter()
-    kept: list[tuple[float, Found]] = []
-    for score, point in scored:
-        page = _page(point)
-        if taken[page] < MAX_PER_PAGE:
-            taken[page] += 1
-            kept.append((score, point))
-        if len(kept) == limit:
-            break
-    return kept
 
 
 def measure_coverage(wanted: Mapping[int, float], tokens: Iterable[int]) -> float:
