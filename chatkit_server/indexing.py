@@ -26,10 +26,23 @@ _EVERY = 10.0
 _NAMED = 20
 
 
+def _read_headers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    headers = {}
+    for value in values:
+        name, mark, content = value.partition(":")
+        if not mark:
+            # It may be a secret, so it is not repeated.
+            raise click.BadParameter("must look like 'Name: value'")
+        headers[name.strip()] = content.strip()
+    return headers
+
+
 @click.command()
 @click.argument("source")
 @click.option(
-    "--base-url", help="Where the docs stand on the site: a path or a whole address.  [default: /]"
+    "--base-url",
+    help="Where the docs stand on the site: a path or a whole address.  [default: / for a folder,"
+    " where it is read for a site]",
 )
 @click.option("--trailing-slash", is_flag=True, help="The site's addresses end with a slash.")
 @click.option("--version", default="", help="Of the docs in a Markdown folder, such as 2.0.")
@@ -40,21 +53,43 @@ _NAMED = 20
     show_default=True,
     help="Remove the pages that the source had before and has no more.",
 )
+@click.option("--include", metavar="PATTERN", multiple=True, help="Only pages with such a path.")
+@click.option("--exclude", metavar="PATTERN", multiple=True, help="No pages with such a path.")
+@click.option(
+    "--header",
+    "headers",
+    metavar="'NAME: VALUE'",
+    multiple=True,
+    callback=_read_headers,
+    help="Send this to the site with every request.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 32),
+    default=4,
+    show_default=True,
+    help="Requests to the site at a time.",
+)
+@click.option(
+    "--max-pages",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    help="Pages of the site to read at most.",
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing, and tell what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def index(
     source: str,
     base_url: str | None,
-    trailing_slash: bool,
-    version: str,
-    locale: str,
     prune: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
+    **options: Any,
 ) -> None:
-    """Put the docs of SOURCE, a folder of Markdown or MDX, into the search.
+    """Put the docs of SOURCE into the search: a folder of Markdown or MDX, or a site's address.
 
     Pages that did not change cost nothing. Readers are answered from the state before until the
     run is done, and from the new one at once then; a run that breaks off changes nothing for them,
@@ -64,6 +99,10 @@ def index(
     Several sources may share a collection, each with a --base-url of its own:
       chatkit-server index docs --base-url /docs --version 2.0
       chatkit-server index versioned_docs/version-1.0 --base-url /docs/1.0 --version 1.0
+
+    \b
+    A site is read by its sitemap, at the pace that its robots.txt allows:
+      chatkit-server index https://docs.example.org/sitemap.xml --exclude '/docs/archive/*'
 
     Exits with 1 when a page could not be read; it is named, keeps what was indexed of it before,
     and the others are indexed.
@@ -77,13 +116,7 @@ def index(
 
     async def work() -> Any:
         settings.make_data_dir()
-        opened = open_source(
-            source,
-            base_url=base_url,
-            trailing_slash=trailing_slash,
-            version=version,
-            locale=locale,
-        )
+        opened = open_source(source, base_url=base_url, **options)
         async with open_passages(settings) as passages:
             with _showing(not (quiet or as_json)) as progress:
                 return await passages.index(opened, prune=prune, dry_run=dry_run, progress=progress)

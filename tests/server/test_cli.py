@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from tests.fixtures.app import DOCS, Client
+from tests.tools.site import Site, html
 
 
 @pytest.fixture
@@ -80,6 +81,11 @@ def test_an_unreadable_document_is_named_and_the_rest_is_indexed(place: Path) ->
     [
         (("index", "nowhere"), {}, "nowhere is not a folder"),
         (("index", "docs", "--base-url", "docs"), {}, "must start with / or https://"),
+        (("index", "ftp://docs.example.org"), {}, "starts with http:// or https://"),
+        (("index", "http://127.0.0.1:1/sitemap.xml"), {}, "/robots.txt can't be read"),
+        (("index", "http://127.0.0.1:1", "--header", "Token hunter2"), {}, "like 'Name: value'"),
+        (("index", "http://127.0.0.1:1", "--header", "X: hunter2\x07"), {}, "header X has a value"),
+        (("index", "http://u:hunter2@127.0.0.1:1"), {}, "Authorization"),
         (("index", "docs"), {"CHATKIT_DATA_DIR": "/dev/null"}, "CHATKIT_DATA_DIR is '/dev/null'"),
         (("serve",), {"CHATKIT_DATA_DIR": "/dev/null/x"}, "CHATKIT_DATA_DIR is '/dev/null/x'"),
         (("serve",), {"CHATKIT_JOURNAL_DIR": "/dev/null/x"}, "CHATKIT_JOURNAL_DIR to a folder"),
@@ -112,6 +118,31 @@ def test_a_folder_without_documents_empties_nothing(place: Path) -> None:
     assert emptied.returncode == 1
     assert "nothing was changed" in emptied.stderr
     assert "3 unchanged" in again.stdout
+
+
+def test_a_site_is_indexed_by_its_address(place: Path) -> None:
+    with Site.run() as site:
+        site.lists("/docs/bread", "/docs/gone", "/blog/news")
+        site.pages["/docs/bread"] = html("Bread", "Bake it at 230 degrees.")
+        options = ("--include", "/docs/*", "--header", "Authorization: Bearer hunter2")
+
+        indexed = run(place, "index", site.url, *options, "--json")
+        again = run(place, "index", site.url, *options)
+        found = run(place, "search", "bake", "--json")
+
+        assert {request.headers["Authorization"] for request in site.requests} == {"Bearer hunter2"}
+        assert site.statuses.count(304) == 1
+    assert indexed.returncode == 0, indexed.stderr
+    counts = json.loads(indexed.stdout)
+    assert (counts["added"], counts["unreadable"]) == (1, [])
+    assert {one["path"] for one in counts["skipped"]} == {
+        f"{site.url}/sitemap.xml",
+        f"{site.url}/docs/gone",
+    }
+    assert "1 unchanged" in again.stdout
+    assert f"skipped {site.url}/docs/gone: is gone (404)" in again.stderr
+    assert json.loads(found.stdout)[0]["url"].startswith(f"{site.url}/docs/bread")
+    assert "hunter2" not in indexed.stderr + again.stderr + indexed.stdout
 
 
 def test_a_tool_that_is_missing_stops_the_start_with_a_sentence(place: Path) -> None:

@@ -12,6 +12,7 @@ from chatkit_tools import OpenAIEmbeddings
 from tests.tools.embedder import EmbeddingServer
 from tests.tools.place import Place
 from tests.tools.rest import RestServer
+from tests.tools.site import Site
 
 # The `server` is there only where QDRANT_TEST_URL names one; nothing is skipped without it.
 PLACES = ["engine", "local", *(["server"] if os.environ.get("QDRANT_TEST_URL") else [])]
@@ -44,3 +45,9 @@ def embedder() -> Iterator[EmbeddingServer]:
 async def embeddings(embedder: EmbeddingServer) -> AsyncIterator[OpenAIEmbeddings]:
     async with OpenAIEmbeddings("hashed", base_url=embedder.url) as opened:
         yield opened
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Site.run() as running:
+        yield running

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chatkit_tools.passage import Hit, Passage, Results
     from chatkit_tools.passages import Passages
     from chatkit_tools.reranking import HttpReranker, Reranker
+    from chatkit_tools.sitemap import Sitemap
     from chatkit_tools.source import (
         Document,
         SkippedDocument,
@@ -51,6 +52,7 @@ _MODULES = {
     "Reranker": "reranking",
     "Results": "passage",
     "SearchUnavailableError": "errors",
+    "Sitemap": "sitemap",
     "SkippedDocument": "source",
     "Source": "source",
     "SourceError": "errors",
@@ -80,6 +82,7 @@ __all__ = [
     "Reranker",
     "Results",
     "SearchUnavailableError",
+    "Sitemap",
     "SkippedDocument",
     "Source",
     "SourceError",

@@ -79,6 +79,8 @@ class _Tally:
     length: int = 0
     """Of what was written, in words that weigh anything."""
     replaced: list[Edition] = field(default_factory=list)
+    renewed: list[tuple[list[str], str]] = field(default_factory=list)
+    """Passages of pages that are the same under another fingerprint."""
     fresh: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Version and language of the pages that the next generation has anew."""
     unreadable: list[UnreadableDocument] = field(default_factory=list)
@@ -145,6 +147,9 @@ class IndexRun:
                 await self._begin_writing()
                 await self._delete(abandoned)
                 await self._show(removed)
+            if not self._dry_run:
+                for ids, fingerprint in self._tally.renewed:
+                    await self._collection.set_payload(ids, {"fingerprint": fingerprint})
         finally:
             if self._writing:
                 # Nothing that goes wrong here may hide what went wrong before.
@@ -245,6 +250,8 @@ class IndexRun:
                     # The page is again as it was before the run that broke off.
                     self._stored.dead += waiting.ids
                     del self._stored.waiting[page]
+                if edition.fingerprint != document.fingerprint:
+                    tally.renewed.append((edition.ids, document.fingerprint))
                 self._keep(page)
                 return None
         if waiting:

@@ -1,9 +1,11 @@
 """Tells by what it is given which kind of source that is."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chatkit_tools.documents import MarkdownFolder
 from chatkit_tools.errors import SourceError
+from chatkit_tools.selection import Patterns, Selection
 from chatkit_tools.source import Source
 
 
@@ -14,19 +16,38 @@ def open_source(
     trailing_slash: bool = False,
     version: str = "",
     locale: str = "",
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
+    concurrency: int = 4,
+    max_pages: int = 10_000,
 ) -> Source:
-    """Return the source that `where` names.
+    """Return the source that `where` names; what its kind has no use for is ignored.
 
     Raises:
         SourceError: it names nothing that can be indexed; the message says what would.
     """
     folder = Path(where)
+    if "://" in where and not folder.exists():
+        # A folder needs no HTTP client.
+        from chatkit_tools.sitemap import Sitemap
+
+        return Sitemap(
+            where,
+            base_url=base_url,
+            headers=headers,
+            include=include,
+            exclude=exclude,
+            concurrency=concurrency,
+            max_pages=max_pages,
+        )
     if not folder.is_dir():
         raise SourceError(
-            f"{where} is not a folder; name the folder that holds your Markdown files"
-            if folder.exists() or "://" not in where
-            else f"{where} is an address, and only folders can be indexed"
+            f"{where} is not a folder; name the folder that holds your Markdown files, or the"
+            " address of a site or its sitemap"
         )
-    return MarkdownFolder(
+    source = MarkdownFolder(
         folder, base_url or "/", trailing_slash=trailing_slash, version=version, locale=locale
     )
+    patterns = Patterns.of(include, exclude)
+    return Selection(source, patterns) if include or exclude else source

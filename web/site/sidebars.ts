@@ -4,6 +4,7 @@ const sidebars: SidebarsConfig = {
   docs: [
     "getting-started",
     "configuration",
+    "indexing",
     {
       type: "category",
       label: "Connect",
