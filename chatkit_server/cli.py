@@ -9,6 +9,7 @@ import click
 
 from . import __version__
 from .command import Failure, run, settings_for
+from .evaluating import evaluate
 from .indexing import index
 from .settings import Settings
 
@@ -188,3 +189,4 @@ def answering(mode: Literal["on", "quotes", "off"] | None, message: str | None) 
 
 
 main.add_command(index)
+main.add_command(evaluate)

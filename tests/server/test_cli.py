@@ -171,7 +171,9 @@ def test_a_dry_run_tells_what_an_index_run_would_do(place: Path) -> None:
     assert "0 added, 0 changed, 1 removed" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "index", "search", "ask", "migrate", "answering"])
+@pytest.mark.parametrize(
+    "command", ["serve", "index", "search", "ask", "eval", "migrate", "answering"]
+)
 def test_help_says_what_a_command_does(place: Path, command: str) -> None:
     shown = run(place, command, "--help")
 

@@ -6,6 +6,7 @@ Exception
 │   └── EmbeddingsError          passages could not be embedded; the next run goes on from there
 ├── SourceError                  nothing can be read of what is to be indexed
 ├── UnreadablePageError          one page of it can't be read
+├── QuestionsError               a file for measuring the search can't be used
 └── CollectionError              Qdrant answered, and refused
     ├── CollectionMismatchError  the collection is not one that this code may write to
     └── CollectionBusyError      another index run is writing to it
@@ -38,3 +39,7 @@ class SourceError(Exception):
 
 class UnreadablePageError(Exception):
     """A web page can't be read; the message says why, as what follows the page's name."""
+
+
+class QuestionsError(Exception):
+    """A file of questions, or an earlier evaluation, can't be used; the message says why."""

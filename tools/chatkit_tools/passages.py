@@ -107,6 +107,14 @@ class Passages:
         note = await self._collection.read_note() if await self._collection.shape() else None
         return await self._collection.count(note.visible()) if note else 0
 
+    async def places(self) -> list[tuple[str, str]]:
+        """Return the document and the address of every passage that a search may find."""
+        view = await self._look()
+        if view is None:
+            return []
+        found = self._collection.scroll(["document", "url"], view.note.visible())
+        return [(payload["document"], payload["url"]) async for _, payload in found]
+
     async def index(
         self,
         source: Source | Path,
