@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -59,7 +58,7 @@ class TestPoliteness:
         await read(site)
 
         times = [request.at for request in site.requests][1:]
-        assert all(later - earlier > 0.08 for earlier, later in pairwise(times))
+        assert times[-1] - times[0] > 0.1 * (len(times) - 2)
 
     @pytest.mark.parametrize("status", [401, 403, 404, 410])
     async def test_without_a_robots_txt_everything_is_read(self, site: Site, status: int) -> None:
@@ -205,7 +204,7 @@ class TestBadPages:
             "/fine": html("Fine"),
         }
 
-        found = await read(site, patience=0.3, attempts=2)
+        found = await read(site, patience=1.0, attempts=2)
 
         assert isinstance(found["/fine"], Document)
         for path in ("/hangs", "/drips"):

@@ -2,10 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import httpx
 
+# The site's own addresses are parsed for each page that it lists.
+_parse = lru_cache(maxsize=64)(httpx.URL)
 _HOST = re.compile(rb"[0-9a-z._:-]+")
 _INDEX = re.compile(r"(?<=/)index\.html?$")
 
@@ -14,8 +17,9 @@ def normalize(address: str, base: str = "") -> httpx.URL | None:
     """Return an http(s) address without its fragment, escaped as it is sent; else None."""
     try:
         # A browser drops line ends and blanks around an address, and so do its authors.
-        url = httpx.URL(base).join(address.strip()) if base else httpx.URL(address.strip())
-        url = url.copy_with(fragment=None)
+        address = address.strip().partition("#")[0]
+        is_whole = not base or address.startswith(("http://", "https://"))
+        url = httpx.URL(address) if is_whole else _parse(base).join(address)
     except (httpx.InvalidURL, ValueError):
         return None
     return url if url.scheme in ("http", "https") and _HOST.fullmatch(url.raw_host) else None
@@ -59,11 +63,12 @@ class Place:
             return None
         if self.published != self.root and (rest := _rest(str(url), self.published)) is not None:
             return self.root + rest
-        root = httpx.URL(self.root)
+        root = _parse(self.root)
         if (url.host, url.port) != (root.host, root.port) or _rest(str(url), self.scope) is None:
             return None
         # Sitemaps are often older than a site's certificate.
-        return str(url.copy_with(scheme="https")) if root.scheme == "https" else str(url)
+        upgraded = url.scheme == "http" and root.scheme == "https"
+        return str(url.copy_with(scheme="https") if upgraded else url)
 
     def publish(self, url: str) -> str:
         """Return the address at which readers find what was read at `url`."""

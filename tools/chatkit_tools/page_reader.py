@@ -45,6 +45,7 @@ class PageReader:
                 self._known.setdefault(page_key(fingerprint.listed), (address, fingerprint))
         self._claimed: dict[str, str] = {}
         self._streak = 0
+        self._parsing = asyncio.Lock()
         # A preview's own headers keep it from search engines; they say nothing of the site.
         self._heeds_robots_header = self._place.root == self._place.published
 
@@ -95,7 +96,9 @@ class PageReader:
             if answer.status == httpx.codes.NOT_MODIFIED:
                 stored = self._stored_address(answer.url)
                 return UnchangedDocument(stored, stored)
-            return await asyncio.to_thread(self._make, page, answer)
+            # One at a time: several threads would only keep the event loop waiting for its turn.
+            async with self._parsing:
+                return await asyncio.to_thread(self._make, page, answer)
         except LeftOutError as exc:
             self._streak = 0
             return SkippedDocument(address, str(exc))

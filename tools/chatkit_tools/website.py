@@ -112,7 +112,9 @@ class Website:
         """Make ready to ask; `patience` is for one whole answer, however slowly it drips."""
         # Bodies are unpacked here, with a limit, so only what we can unpack is asked for.
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", **headers}
-        async with httpx.AsyncClient(headers=sent, timeout=_TIMEOUT) as client:
+        # Reading all the certificates of the world takes a while.
+        context = await asyncio.to_thread(httpx.create_ssl_context)
+        async with httpx.AsyncClient(headers=sent, timeout=_TIMEOUT, verify=context) as client:
             yield cls(
                 client,
                 concurrency=concurrency,
