@@ -306,6 +306,27 @@ class TestWhichPages:
         assert isinstance(found["/b"], Document)
         assert isinstance(found["/c/"], Document)
 
+    async def test_of_pages_that_name_each_other_as_the_original_one_is_kept(
+        self, site: Site
+    ) -> None:
+        canonical = '<link rel="canonical" href="{}">'
+        site.lists("/a", "/b", "/c", "/gone", "/d", "/fails")
+        site.pages |= {
+            "/a": html("A", head=canonical.format(f"{site.url}/b")),
+            "/b": html("B", head=canonical.format(f"{site.url}/a")),
+            "/c": html("C", head=canonical.format(f"{site.url}/gone")),
+            "/d": html("D", head=canonical.format(f"{site.url}/fails")),
+            "/fails": Page(status=500),
+        }
+
+        found = await read(site)
+
+        assert isinstance(found["/a"], Document)
+        assert reason(found["/b"]) == f"is a duplicate of {site.url}/a"
+        assert isinstance(found["/c"], Document)
+        # What is stored of the original stays, so the page is still a duplicate of it.
+        assert reason(found["/d"]) == f"is a duplicate of {site.url}/fails"
+
     async def test_one_page_under_several_addresses_is_read_once(self, site: Site) -> None:
         site.lists("/a", "/a/", "/a#part", "/a/index.html", "/a?tab=x")
         site.pages |= {"/a": html("A"), "/a?tab=x": html("A with a tab")}

@@ -1,7 +1,7 @@
 """Reads the pages of a site one by one, and tells what became of each."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from email.message import Message
 
@@ -44,6 +44,8 @@ class PageReader:
             if fingerprint.listed:
                 self._known.setdefault(page_key(fingerprint.listed), (address, fingerprint))
         self._claimed: dict[str, str] = {}
+        self._kept: set[str] = set()
+        self._duplicates: list[tuple[WebPage, str]] = []
         self._streak = 0
         self._parsing = asyncio.Lock()
         # A preview's own headers keep it from search engines; they say nothing of the site.
@@ -58,6 +60,7 @@ class PageReader:
 
     def take_as_unchanged(self, page: WebPage) -> UnchangedDocument:
         """Believe the sitemap."""
+        self._kept.add(page_key(page.url))
         address = self._stored_address(page.url)
         return UnchangedDocument(address, address)
 
@@ -68,8 +71,11 @@ class PageReader:
         stored = self._known.get(page_key(read.url))
         return stored is None or stored[1].hash != Fingerprint.parse(read.fingerprint).hash
 
-    async def read(self, page: WebPage) -> Read:
+    async def read(self, page: WebPage, *, alone: bool = False) -> Read | None:
         """Ask for one page, and make of the answer what it is worth.
+
+        None says that the page names another one as the original, which counts only if that is
+        read too: `read_duplicates` comes back to it. A page that is read `alone` is kept.
 
         Raises:
             SourceError: the site has stopped answering.
@@ -94,17 +100,35 @@ class PageReader:
             )
             self._streak = 0
             if answer.status == httpx.codes.NOT_MODIFIED:
+                self._kept.add(page_key(answer.url))
                 stored = self._stored_address(answer.url)
                 return UnchangedDocument(stored, stored)
             # One at a time: several threads would only keep the event loop waiting for its turn.
             async with self._parsing:
-                return await asyncio.to_thread(self._make, page, answer)
+                document, original = await asyncio.to_thread(self._make, page, answer)
+            if original and not alone:
+                self._duplicates.append((page, original))
+                return None
+            self._kept.add(page_key(answer.url))
+            return document
         except LeftOutError as exc:
             self._streak = 0
             return SkippedDocument(address, str(exc))
         except FetchError as exc:
             await self._count(exc)
+            # What is stored of it may stand for its duplicates.
+            self._kept.add(page_key(last))
             return UnreadableDocument(address, str(exc), self._stored_address(last))
+
+    async def read_duplicates(self) -> AsyncGenerator[Read, None]:
+        """Tell of each page that names another as its original what became of it, at the end."""
+        for page, original in self._duplicates:
+            address = self._place.publish(page.url)
+            if page_key(original) in self._kept:
+                original = self._place.publish(original)
+                yield SkippedDocument(address, f"is a duplicate of {original}")
+            elif read := await self.read(page, alone=True):
+                yield read
 
     def _stored(self, url: str) -> tuple[str, Fingerprint] | None:
         return self._known.get(page_key(self._place.publish(url)))
@@ -139,7 +163,8 @@ class PageReader:
         if "Content-Type" in headers and kind not in _TYPES:
             raise LeftOutError(f"is {kind[:60]}, not HTML")
 
-    def _make(self, page: WebPage, answer: Answer) -> Read:
+    def _make(self, page: WebPage, answer: Answer) -> tuple[Document, str]:
+        """Return the document, and the address of its original where that is another page."""
         address = self._place.publish(answer.url)
         charset = _content_type(answer.headers).get_content_charset()
         try:
@@ -148,13 +173,14 @@ class PageReader:
             raise FetchError(str(exc)) from None
         if html.left_out:
             raise LeftOutError(html.left_out)
+        original = ""
         canonical = self._place.find(html.canonical) if html.canonical else None
         if canonical:
             key = page_key(canonical)
             if key == page_key(answer.url):
                 address = self._place.publish(canonical)
             elif key in self._pages.pages:
-                raise LeftOutError(f"is a duplicate of {self._place.publish(canonical)}")
+                original = canonical
         document = Document(
             path=address,
             url=address,
@@ -172,7 +198,7 @@ class PageReader:
             listed=listed if page_key(listed) != page_key(address) else "",
             hash=document.hash[:16],
         )
-        return replace(document, fingerprint=str(fingerprint))
+        return replace(document, fingerprint=str(fingerprint)), original
 
     async def _count(self, error: FetchError) -> None:
         """Give up where the whole site is down, not only these pages."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice
 
@@ -118,7 +118,7 @@ class Sitemap:
         # A few are asked for all the same, to find out whether the dates are kept up.
         sample = random.sample(dated, min(len(dated), max(3, len(dated) // 20)))
         believed = True
-        async with aclosing(self._each(sample, reader.read)) as reads:
+        async with aclosing(self._each(sample, reader)) as reads:
             async for read in reads:
                 believed = believed and not reader.contradicts(read)
                 yield read
@@ -129,26 +129,30 @@ class Sitemap:
                     done.add(page.url)
                     yield reader.take_as_unchanged(page)
         rest = (page for page in pages if page.url not in done)
-        async with aclosing(self._each(rest, reader.read)) as reads:
+        async with aclosing(self._each(rest, reader)) as reads:
+            async for read in reads:
+                yield read
+        async with aclosing(reader.read_duplicates()) as reads:
             async for read in reads:
                 yield read
 
     async def _each(
-        self, pages: Iterable[WebPage], read: Callable[[WebPage], Coroutine[None, None, Read]]
+        self, pages: Iterable[WebPage], reader: PageReader
     ) -> AsyncGenerator[Read, None]:
         """Read several at a time, no further ahead than that of whoever takes them."""
         waiting = iter(pages)
-        running: set[asyncio.Task[Read]] = set()
+        running: set[asyncio.Task[Read | None]] = set()
         try:
             while True:
                 for page in islice(waiting, self._concurrency - len(running)):
-                    running.add(asyncio.create_task(read(page)))
+                    running.add(asyncio.create_task(reader.read(page)))
                 if not running:
                     return
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     running.discard(task)
-                    yield task.result()
+                    if read := task.result():
+                        yield read
         finally:
             for task in running:
                 task.cancel()
