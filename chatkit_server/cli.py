@@ -9,6 +9,7 @@ import click
 
 from . import __version__
 from .command import Failure, run, settings_for
+from .doctor import doctor
 from .evaluating import evaluate
 from .indexing import index
 from .settings import Settings
@@ -78,6 +79,11 @@ def search(query: str, limit: int | None, as_json: bool) -> None:
 
     async def work() -> Any:
         async with open_passages(settings) as passages:
+            check = await passages.check_model()
+            if check is not None and check.verdict == "other":
+                raise Failure(
+                    f"{check.explain(passages.collection)}; `chatkit-server doctor` says more"
+                )
             return await passages.search(query, limit=limit or settings.search_limit)
 
     hits = run(work)
@@ -190,3 +196,4 @@ def answering(mode: Literal["on", "quotes", "off"] | None, message: str | None) 
 
 main.add_command(index)
 main.add_command(evaluate)
+main.add_command(doctor)

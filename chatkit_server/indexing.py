@@ -16,7 +16,7 @@ import click
 from .command import Failure, run, settings_for
 
 if TYPE_CHECKING:
-    from chatkit_tools import IndexSummary
+    from chatkit_tools import IndexSummary, LexicalSummary
 
 Progress = Callable[[int, int | None], None]
 
@@ -38,7 +38,7 @@ def _read_headers(_: click.Context, __: click.Parameter, values: tuple[str, ...]
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", required=False)
 @click.option(
     "--base-url",
     help="Where the docs stand on the site: a path or a whole address.  [default: / for a folder,"
@@ -77,13 +77,20 @@ def _read_headers(_: click.Context, __: click.Parameter, values: tuple[str, ...]
     show_default=True,
     help="Pages of the site to read at most.",
 )
+@click.option(
+    "--add-lexical",
+    is_flag=True,
+    help="Take no SOURCE: add what a search by words needs to a collection that something else "
+    "fills. Takes Qdrant 1.18.",
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing, and tell what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def index(
-    source: str,
+    source: str | None,
     base_url: str | None,
     prune: bool,
+    add_lexical: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -109,6 +116,13 @@ def index(
     """
     from .parts import open_passages, open_source
 
+    if add_lexical:
+        if source is not None:
+            raise Failure("--add-lexical takes no SOURCE: the text is in the collection")
+        _add_lexical(dry_run=dry_run, as_json=as_json, quiet=quiet)
+        return
+    if source is None:
+        raise Failure("name the SOURCE to index; `chatkit-server index --help` lists the kinds")
     if base_url is not None and not re.match(r"/|https?://", base_url):
         raise Failure(f"--base-url is {base_url!r}; it must start with / or https://")
     settings = settings_for()
@@ -156,8 +170,34 @@ def _describe(summary: IndexSummary, seconds: float, *, dry_run: bool) -> str:
     )
 
 
+def _add_lexical(*, dry_run: bool, as_json: bool, quiet: bool) -> None:
+    from .parts import open_passages
+
+    settings = settings_for()
+
+    async def work() -> Any:
+        settings.make_data_dir()
+        async with open_passages(settings) as passages:
+            with _showing(not (quiet or as_json), "points") as progress:
+                return await passages.add_lexical(dry_run=dry_run, progress=progress)
+
+    summary: LexicalSummary = run(work)
+    if as_json:
+        click.echo(json.dumps(asdict(summary) | {"dry_run": dry_run}))
+        return
+    done = "to write" if dry_run else "written"
+    click.echo(
+        f"{summary.written:,} lexical vectors {done}, {summary.unchanged:,} unchanged, "
+        f"{summary.without_text:,} of {summary.points:,} points without text; "
+        f"{summary.mean_length:.0f} words on average ({summary.language})."
+        + (" Nothing was written." if dry_run else "")
+    )
+    if summary.added_vector and not dry_run:
+        click.echo("The collection has the sparse vector `lexical` now, and all else as it was.")
+
+
 @contextmanager
-def _showing(wanted: bool) -> Iterator[Progress | None]:
+def _showing(wanted: bool, what: str = "pages") -> Iterator[Progress | None]:
     """A bar on a terminal, a line now and then in a log."""
     if not wanted:
         yield None
@@ -171,7 +211,7 @@ def _showing(wanted: bool) -> Iterator[Progress | None]:
             now = time.monotonic()
             if now - said >= _EVERY:
                 said = now
-                click.echo(_line(done, total, now - started), err=True)
+                click.echo(_line(done, total, now - started, what), err=True)
 
         yield say
         return
@@ -181,15 +221,16 @@ def _showing(wanted: bool) -> Iterator[Progress | None]:
 
         def draw(done: int, total: int | None) -> None:
             bar.length = max(total or 0, done + (total is None), 1)
-            bar.label = f"Indexing, {done / max(time.monotonic() - started, 0.001):,.0f} pages/s"
+            rate = done / max(time.monotonic() - started, 0.001)
+            bar.label = f"Indexing, {rate:,.0f} {what}/s"
             bar.update(done - bar.pos)
 
         yield draw
 
 
-def _line(done: int, total: int | None, seconds: float) -> str:
+def _line(done: int, total: int | None, seconds: float, what: str) -> str:
     rate = done / seconds
     if total is None:
-        return f"indexing: {done:,} pages, {rate:,.1f} pages/s"
+        return f"indexing: {done:,} {what}, {rate:,.1f} {what}/s"
     left = max(total - done, 0) / rate if rate else 0.0
-    return f"indexing: {done:,} of {total:,} pages, {rate:,.1f} pages/s, {left:,.0f} s left"
+    return f"indexing: {done:,} of {total:,} {what}, {rate:,.1f} {what}/s, {left:,.0f} s left"

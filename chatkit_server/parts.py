@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from chatkit_stores import Answering, PostgresStore
     from chatkit_stores.answering import Mode
     from chatkit_tools import Embeddings, Passages, Reranker, Results, Source
+    from chatkit_tools.mapping import FieldMapping
+    from chatkit_tools.survey import Finding
 
     from .attachments import Attachments
     from .journal import Journal
@@ -40,6 +42,8 @@ Health = Literal["ok", "degraded", "down"]
 _PING_TIMEOUT = 2.0
 # A search takes milliseconds; the client's own limit is made for indexing.
 _SEARCH_WITHIN = 5.0
+# How long to wait before the embedding model is compared again that could not be.
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 
 
 class GuardedSearch:
@@ -101,6 +105,27 @@ class Parts:
         return "ok"
 
 
+def _mapping(settings: Settings) -> FieldMapping | None:
+    """How the collection's payload is read; None for one that `index` fills."""
+    if not settings.collection_text:
+        return None
+    from chatkit_tools.mapping import FieldMapping
+
+    return FieldMapping(
+        text=settings.collection_text,
+        url=settings.collection_url,
+        title=settings.collection_title,
+        headings=settings.collection_heading,
+        anchor=settings.collection_anchor,
+        version=settings.collection_version,
+        locale=settings.collection_locale,
+        base_url=settings.collection_base_url,
+        root=settings.collection_root,
+        vector=settings.collection_vector,
+        filter=settings.collection_filter,
+    )
+
+
 @asynccontextmanager
 async def open_passages(settings: Settings) -> AsyncIterator[Passages]:
     """The collection that the settings name: a server's, or the embedded engine's."""
@@ -118,9 +143,55 @@ async def open_passages(settings: Settings) -> AsyncIterator[Passages]:
             language=settings.language,
             version=settings.default_version,
             locale=settings.default_locale,
+            mapping=_mapping(settings),
         ) as passages,
     ):
         yield passages
+
+
+async def check_model(passages: Passages) -> None:
+    """Compare the collection's vectors with the embedding model, as soon as both answer.
+
+    A model of another size or kind gives an order that means nothing, and nothing else shows it.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            check = await passages.check_model()
+        except Exception as error:  # the embedding service fails in ways of its own
+            logger.info("the embedding model could not be compared yet: %r", error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            continue
+        if check is not None and check.verdict != "same":
+            level = logging.ERROR if check.verdict == "other" else logging.WARNING
+            logger.log(level, "%s", check.explain(passages.collection))
+        return
+
+
+async def look_at_collection(settings: Settings) -> list[Finding]:
+    """What is right and wrong with the collection and the embedding model; nothing is changed."""
+    from chatkit_tools.survey import Survey
+
+    async with (
+        _open_search_models(settings) as (embeddings, _),
+        Survey.open(
+            settings.qdrant_collection,
+            data_dir=None if settings.qdrant_url else settings.data_dir,
+            url=settings.qdrant_url,
+            api_key=_secret(settings.qdrant_api_key),
+            embeddings=embeddings,
+            language=settings.language,
+            mapping=_mapping(settings),
+        ) as survey,
+    ):
+        return await survey.findings()
+
+
+async def ping_database(dsn: str) -> None:
+    """Raise a `ConnectionError` where the database does not answer."""
+    async with _open_store(dsn) as store, asyncio.timeout(_PING_TIMEOUT):
+        await store.ping()
 
 
 def open_source(where: str, **options: Any) -> Source:
@@ -148,6 +219,7 @@ async def _open_search_models(
                         name,
                         base_url=settings.openai_base_url,
                         api_key=_secret(settings.openai_api_key),
+                        size=settings.embedding_size,
                     )
                 )
         if settings.rerank_url or settings.rerank_model:
@@ -345,6 +417,7 @@ async def open_parts(settings: Settings, *, journal: bool = True) -> AsyncIterat
                 await stack.enter_async_context(_beside(_migrate_when_back(parts, migration_dsn)))
         stack.push_async_callback(server.allowance.close)
         await stack.enter_async_context(_beside(server.journaled.keep_replaying()))
+        await stack.enter_async_context(_beside(check_model(passages)))
         await _rehearse(parts, quoting)
         yield parts
 

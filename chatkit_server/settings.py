@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -26,6 +27,11 @@ Languages = Literal[
 
 FASTEMBED = "fastembed:"
 """In front of the name of a model that runs in this process."""
+
+# Paths into a payload, several separated by commas.
+Paths = Annotated[tuple[str, ...], NoDecode]
+
+_FILTER_PARTS = frozenset({"must", "should", "must_not", "min_should"})
 
 _PASSWORD = re.compile(r"[^\s'\"]+@")
 
@@ -65,7 +71,7 @@ class Settings(BaseSettings):
     qdrant_collection: str = Field(
         "docs",
         validation_alias="QDRANT_COLLECTION",
-        pattern=r"^[A-Za-z0-9_-]{1,100}$",
+        pattern=r"^[^/\\<>:\"|?*\x00-\x1f]{1,255}$",
         description="The collection that holds the passages.",
     )
     openai_api_key: SecretStr | None = Field(
@@ -130,6 +136,12 @@ class Settings(BaseSettings):
         description="Adds dense vectors, made by `/v1/embeddings` of the OpenAI server, or in this "
         "process as `fastembed:NAME`.",
     )
+    embedding_size: int | None = Field(
+        None,
+        ge=1,
+        le=65_536,
+        description="Asks for shorter vectors than the embedding model's own.",
+    )
     rerank_url: str | None = Field(
         None, description="Address of a reranking service that orders the best passages anew."
     )
@@ -154,6 +166,39 @@ class Settings(BaseSettings):
     )
     history_tokens: int = Field(
         6000, ge=0, le=1_000_000, description="Budget for earlier messages of the thread."
+    )
+
+    # A collection that something else fills.
+    collection_text: Paths = Field(
+        (), description="Searches QDRANT_COLLECTION as something else filled it: field of the text."
+    )
+    collection_url: Paths = Field(
+        (), description="Field of the page's address, or of its path below the base URL."
+    )
+    collection_title: Paths = Field(
+        (), description="Field of the page's title. Made of the address when unset."
+    )
+    collection_heading: Paths = Field(
+        (), description="Fields of the headings below the title, outermost first, by commas."
+    )
+    collection_anchor: Paths = Field(
+        (), description="Field of the heading's fragment. Made of the heading when unset."
+    )
+    collection_version: Paths = Field((), description="Field of the version of the docs.")
+    collection_locale: Paths = Field((), description="Field of the language of the page.")
+    collection_vector: str | None = Field(
+        None, description="Name of the dense vector; the only or unnamed one when unset."
+    )
+    collection_base_url: str = Field(
+        "/",
+        pattern=r"^(/|https?://)",
+        description="Where the docs stand, for paths in place of addresses.",
+    )
+    collection_root: str = Field(
+        "", description="What such paths begin with and addresses do not, such as /home/ci/docs."
+    )
+    collection_filter: Annotated[dict[str, Any], NoDecode] = Field(
+        {}, description="Only points that pass it, as Qdrant's filter in JSON."
     )
 
     # Who may use it.
@@ -280,6 +325,40 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator(
+        "collection_text", "collection_url", "collection_title", "collection_heading",
+        "collection_anchor", "collection_version", "collection_locale", mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        # A comma between double quotes is part of a name.
+        paths = [path.strip() for path in re.findall(r'(?:"[^"]*"|[^",])+', value)]
+        for path in filter(None, paths):
+            if not re.fullmatch(r'(?:"[^"]+"|[^".]+)(?:\.(?:"[^"]+"|[^".]+))*', path):
+                raise ValueError(
+                    f"{path!r} is no path into a payload; write it like metadata.source, with "
+                    "double quotes around a name that has a dot in it"
+                )
+        return tuple(filter(None, paths))
+
+    @field_validator("collection_filter", mode="before")
+    @classmethod
+    def _read_filter(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            found = json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"it is no JSON: {error}") from None
+        if not isinstance(found, dict) or not found or set(found) - _FILTER_PARTS:
+            raise ValueError(
+                "write it as Qdrant does, like "
+                '{"must": [{"key": "metadata.public", "match": {"value": true}}]}'
+            )
+        return found
 
     @field_validator("allowed_origins")
     @classmethod
@@ -421,6 +500,17 @@ class Settings(BaseSettings):
                 "CHATKIT_RERANK_URL is set, and CHATKIT_RERANK_MODEL names a model that runs here; "
                 "keep one"
             )
+        if not self.collection_text:
+            mapped = [
+                variable(name, field)
+                for name, field in type(self).model_fields.items()
+                if name.startswith("collection_") and getattr(self, name) != field.default
+            ]
+            if mapped:
+                raise ValueError(
+                    f"CHATKIT_COLLECTION_TEXT is not set; {mapped[0]} is for a collection that "
+                    "something else fills, and that one needs the field of the text"
+                )
         if self.attachments and self.database_url and not self.secret:
             raise ValueError(
                 "CHATKIT_SECRET is not set; with DATABASE_URL every server must sign the addresses "

@@ -26,6 +26,8 @@ class EmbeddingServer(ThreadingHTTPServer):
         self.refused = 0
         # Words that count as one: what dense vectors find and words do not.
         self.synonyms: dict[str, str] = {}
+        # Models whose vectors have nothing to do with those of the others.
+        self.strange: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -43,10 +45,15 @@ class EmbeddingServer(ThreadingHTTPServer):
                 server.shutdown()
                 thread.join()
 
-    def embed(self, text: str) -> list[float]:
+    def embed(self, text: str, model: str = "") -> list[float]:
         vector = [0.0] * self.size
         for word in re.findall(r"\w+", text.lower()):
-            vector[zlib.crc32(self.synonyms.get(word, word).encode()) % self.size] += 1.0
+            known = self.synonyms.get(word, word)
+            if model in self.strange:
+                hashed = zlib.crc32(f"{model} {known}".encode())
+                vector[hashed % self.size] += 1.0 if hashed & 0x1000 else -1.0
+            else:
+                vector[zlib.crc32(known.encode()) % self.size] += 1.0
         length = math.hypot(*vector) or 1.0
         return [value / length for value in vector]
 
@@ -76,7 +83,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
         data = [
-            {"object": "embedding", "index": index, "embedding": self.server.embed(text)}
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": self.server.embed(text, body["model"]),
+            }
             for index, text in enumerate(body["input"])
         ]
         # Services are free in their order.

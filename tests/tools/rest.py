@@ -31,6 +31,8 @@ class RestServer(ThreadingHTTPServer):
         self.client = QdrantClient(":memory:")
         self.lock = threading.Lock()
         self.requests: list[tuple[str, str]] = []
+        # Beginnings of paths below a collection that a Qdrant of former days does not know.
+        self.lacks: set[str] = set()
         self.calls: dict[tuple[str, str], Callable[[str, bytes], Any]] = {
             ("GET", ""): lambda name, _: self.client.get_collection(name),
             ("PUT", ""): self._create,
@@ -53,6 +55,9 @@ class RestServer(ThreadingHTTPServer):
         if method == "PUT" and path.startswith("/vectors/"):
             return partial(self._add_vector, path.removeprefix("/vectors/"))
         return self.calls[method, path]
+
+    def unknown(self, name: str, _: bytes) -> Any:
+        raise ValueError(f"not found: what is asked of {name}")
 
     @property
     def url(self) -> str:
@@ -81,7 +86,9 @@ class RestServer(ThreadingHTTPServer):
 
     def _update(self, name: str, body: bytes) -> Any:
         asked = models.UpdateCollection.model_validate_json(body)
-        return self.client.update_collection(name, optimizers_config=asked.optimizers_config)
+        return self.client.update_collection(
+            name, optimizers_config=asked.optimizers_config, metadata=asked.metadata
+        )
 
     def _add_vector(self, vector: str, name: str, body: bytes) -> Any:
         asked: Any = _VECTOR_NAME.validate_json(body)
@@ -160,7 +167,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         self.server.requests.append((self.command, path))
         _, _, name, *rest = path.split("/")
-        call = self.server.find(self.command, "/".join(["", *rest]) if rest else "")
+        below = "/".join(["", *rest]) if rest else ""
+        call = self.server.find(self.command, below)
+        if any(below.startswith(lacking) for lacking in self.server.lacks):
+            call = self.server.unknown
         answer: Any
         try:
             with self.server.lock:

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chatkit_tools.add_lexical import LexicalSummary
     from chatkit_tools.documents import MarkdownFolder, read_documents
     from chatkit_tools.embeddings import Embeddings, OpenAIEmbeddings
     from chatkit_tools.errors import (
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         SourceError,
     )
     from chatkit_tools.indexing import IndexSummary
+    from chatkit_tools.mapping import FieldMapping
     from chatkit_tools.passage import Hit, Passage, Results
     from chatkit_tools.passages import Passages
     from chatkit_tools.reranking import HttpReranker, Reranker
@@ -43,7 +45,9 @@ _MODULES = {
     "EmbeddingsError": "errors",
     "Hit": "passage",
     "HttpReranker": "reranking",
+    "FieldMapping": "mapping",
     "IndexSummary": "indexing",
+    "LexicalSummary": "add_lexical",
     "MarkdownFolder": "documents",
     "Numbers": "tool",
     "OpenAIEmbeddings": "embeddings",
@@ -71,9 +75,11 @@ __all__ = [
     "Document",
     "Embeddings",
     "EmbeddingsError",
+    "FieldMapping",
     "Hit",
     "HttpReranker",
     "IndexSummary",
+    "LexicalSummary",
     "MarkdownFolder",
     "Numbers",
     "OpenAIEmbeddings",

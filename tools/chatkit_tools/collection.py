@@ -9,6 +9,7 @@ from chatkit_tools.connection import Connection
 from chatkit_tools.errors import CollectionError, CollectionMismatchError
 from chatkit_tools.lexical import SparseVector
 from chatkit_tools.note import Filter, Note
+from chatkit_tools.passage import Passage
 
 LEXICAL = "lexical"
 DENSE = "dense"
@@ -23,6 +24,8 @@ _FIELDS = {
 # The point that keeps what holds for the whole collection. It has no vectors, so no query finds it.
 NOTE_ID = "c4a7c017-0000-4000-8000-000000000001"
 _SCROLL = 1_000
+# How many points are looked at to find a few that can be compared.
+SAMPLED = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Shape:
     points: int
     fields: frozenset[str] = frozenset()
     """The fields of the payload that have an index."""
+    lexical: bool = True
+    """Whether words can be searched, which only a collection of others may lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,9 @@ class Collection:
 
     def _foreign(self) -> CollectionMismatchError:
         return CollectionMismatchError(
-            f"the collection {self.name!r} was not made for passages of documents;"
-            " name another one in QDRANT_COLLECTION, it is made when it is missing"
+            f"the collection {self.name!r} was not made for passages of documents; to search it"
+            " as it is, run `chatkit-server doctor`, which proposes how to map its fields; to index"
+            " documents, name another one in QDRANT_COLLECTION, it is made when it is missing"
         )
 
     async def create(self, dense_size: int | None = None) -> None:
@@ -184,6 +190,21 @@ class Collection:
             following = page["next_page_offset"] if page else None
             if following is None:
                 return
+
+    async def sample_dense(self, model: str) -> list[tuple[str, Sequence[float]]]:
+        """Return a few texts, as they were embedded by that model, with their dense vectors."""
+        body: dict[str, Any] = {
+            "limit": SAMPLED,
+            "with_payload": True,
+            "with_vector": [DENSE],
+            "filter": {"must": [{"key": "model", "match": {"value": model}}]},
+        }
+        page = await self._connection.send("POST", f"{self._path}/points/scroll", body)
+        return [
+            (Passage.read(str(point["id"]), point["payload"]).dense_text, vector)
+            for point in (page["points"] if page else ())
+            if point["id"] != NOTE_ID and (vector := (point.get("vector") or {}).get(DENSE))
+        ]
 
     async def count(self, found: Filter) -> int:
         """Count the passages that a filter finds."""

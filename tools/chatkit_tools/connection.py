@@ -7,7 +7,7 @@ import logging
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +36,17 @@ class Connection(Protocol):
 
         Every request that we send may be sent twice, and is when a connection breaks.
         """
+
+
+def connect_place(
+    data_dir: Path | None, url: str | None, api_key: str | None = None
+) -> AbstractAsyncContextManager[Connection]:
+    """Open a client of the embedded engine below `data_dir`, or of a server at `url`."""
+    if url is not None and data_dir is None:
+        return connect_server(url, api_key)
+    if data_dir is not None and url is None:
+        return connect_engine(data_dir / "search")
+    raise ValueError("a collection is opened in either data_dir or url")
 
 
 @asynccontextmanager

@@ -32,14 +32,21 @@ class Embeddings(Protocol):
 
 
 def open_embeddings(
-    model: str, *, base_url: str | None = None, api_key: str | None = None
+    model: str,
+    *,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    size: int | None = None,
 ) -> "OpenAIEmbeddings | FastEmbedEmbeddings":
-    """Return the vectors of a model: `fastembed:NAME` in this process, others from a service."""
+    """Return the vectors of a model: `fastembed:NAME` in this process, others from a service.
+
+    `size` asks a service for shorter ones than the model's own.
+    """
     if model.startswith(HERE):
         from chatkit_tools.local_models import FastEmbedEmbeddings
 
         return FastEmbedEmbeddings(model.removeprefix(HERE))
-    return OpenAIEmbeddings(model, base_url=base_url, api_key=api_key)
+    return OpenAIEmbeddings(model, base_url=base_url, api_key=api_key, size=size)
 
 
 class OpenAIEmbeddings:

@@ -8,19 +8,26 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from chatkit_tools.collection import Collection, Found, Query, Shape
-from chatkit_tools.connection import connect_engine, connect_server
+from chatkit_tools.connection import connect_place
 from chatkit_tools.embeddings import Embeddings
+from chatkit_tools.errors import CollectionMismatchError, SearchUnavailableError
 from chatkit_tools.indexing import IndexRun, IndexSummary, Progress, check_size
 from chatkit_tools.lexical import Lexical, SparseVector
+from chatkit_tools.mapped import MappedCollection
+from chatkit_tools.mapping import FieldMapping
 from chatkit_tools.merging import MAX_PER_PAGE, Section, merge
 from chatkit_tools.note import FORMAT, Filter, Note
 from chatkit_tools.passage import Hit, Results
+from chatkit_tools.probe import ModelCheck, compare
 from chatkit_tools.ranking import fuse, measure_coverage
 from chatkit_tools.reranking import CANDIDATES, Reranker, Reranking
 from chatkit_tools.source import Source
+
+if TYPE_CHECKING:
+    from chatkit_tools.add_lexical import LexicalSummary
 
 logger = logging.getLogger("chatkit_tools")
 
@@ -57,6 +64,8 @@ class Passages:
         self._view: _View | None = None
         self._rests_until = 0.0
         self._warned = ""
+        # Why the dense vectors can't be searched, once a check has found that out.
+        self._other_model = ""
 
     @classmethod
     @asynccontextmanager
@@ -72,6 +81,7 @@ class Passages:
         language: str = "english",
         version: str | None = None,
         locale: str | None = None,
+        mapping: FieldMapping | None = None,
     ) -> AsyncIterator[Self]:
         """Open a collection: the embedded engine's below `data_dir`, or a server's at `url`.
 
@@ -79,24 +89,28 @@ class Passages:
         `SearchUnavailableError` then. A URL without a port means Qdrant's own, 6333. An API key
         for a plain `http` address of another machine is sent with a warning in the log. `version`
         and `locale` are what a search that names none goes by.
+
+        With a `mapping` the collection is one that something else fills: it is searched as it is
+        and never written to, except by `add_lexical`.
         """
-        if (data_dir is None) == (url is None):
-            raise ValueError("Passages.open needs either data_dir or url")
         lexical = Lexical(language)
-        if url is not None:
-            opened = connect_server(url, api_key)
-        else:
-            assert data_dir is not None  # noqa: S101 - one of them is given, as checked above
-            opened = connect_engine(data_dir / "search")
-        async with opened as connection:
+        async with connect_place(data_dir, url, api_key) as connection:
+            model = embeddings.model if embeddings else None
             yield cls(
-                Collection(collection, connection),
+                MappedCollection(collection, connection, mapping, model)
+                if mapping
+                else Collection(collection, connection),
                 lexical,
                 embeddings,
                 reranker,
                 version=version,
                 locale=locale,
             )
+
+    @property
+    def collection(self) -> str:
+        """Name of the collection."""
+        return self._collection.name
 
     async def ping(self) -> None:
         """Raise `SearchUnavailableError`, a `ConnectionError`, when search is down."""
@@ -147,6 +161,8 @@ class Passages:
             CollectionBusyError: another run is writing.
             SearchUnavailableError: Qdrant does not answer.
         """
+        if isinstance(self._collection, MappedCollection):
+            raise self._collection.read_only()
         if isinstance(source, Path):
             from chatkit_tools.documents import MarkdownFolder
 
@@ -163,6 +179,52 @@ class Passages:
             return await run.index(source)
         finally:
             self._view = None
+
+    async def add_lexical(
+        self, *, dry_run: bool = False, progress: Progress | None = None
+    ) -> "LexicalSummary":
+        """Give a collection that something else fills what a search by words needs.
+
+        Payloads and other vectors stay as they are. See `chatkit_tools.add_lexical`.
+
+        Raises:
+            CollectionMismatchError: the collection is ours, or Qdrant can't add vectors to it.
+            SearchUnavailableError: Qdrant does not answer.
+        """
+        from chatkit_tools.add_lexical import LexicalRun
+
+        if not isinstance(self._collection, MappedCollection):
+            raise CollectionMismatchError(
+                "lexical vectors are added to a collection that something else fills, and"
+                " CHATKIT_COLLECTION_TEXT names no field of it; `chatkit-server doctor` proposes"
+                " what to set"
+            )
+        run = LexicalRun(self._collection, self._lexical, dry_run=dry_run, progress=progress)
+        try:
+            return await run.run()
+        finally:
+            self._view = None
+
+    async def check_model(self) -> ModelCheck | None:
+        """Embed a few stored texts again, and stop searching by vectors of another model.
+
+        None where there is nothing to compare: no model, no dense vectors, or no text.
+
+        Raises:
+            SearchUnavailableError: Qdrant does not answer.
+        """
+        if self._embeddings is None:
+            return None
+        self._view = None
+        view = await self._look()
+        if view is None or view.shape.dense_size is None:
+            return None
+        samples = await self._collection.sample_dense(self._embeddings.model)
+        check = await compare(samples, self._embeddings)
+        self._other_model = ""
+        if check and check.verdict == "other":
+            self._other_model = check.explain(self._collection.name)
+        return check
 
     async def search(
         self,
@@ -204,6 +266,11 @@ class Passages:
                 self._search_lexical(query, _CANDIDATES, view, scope),
                 self._search_dense(query, view, scope, self._embeddings),
             )
+            if not dense and not view.shape.lexical:
+                raise SearchUnavailableError(
+                    f"the collection {self._collection.name!r} is searched by dense vectors alone,"
+                    " and the question could not be embedded"
+                )
             scored = fuse([lexical, dense]) if dense else _scored(lexical)
         else:
             # Room for the passages that the limit per page will drop.
@@ -236,12 +303,25 @@ class Passages:
                 " chatkit-server, so nothing is found in it: run `chatkit-server index` again"
             )
             return None
+        if note.language and note.language != self._lexical.language:
+            self._warn(
+                f"the lexical vectors of the collection {self._collection.name!r} are for"
+                f" CHATKIT_LANGUAGE={note.language}, and it is {self._lexical.language}:"
+                " index again"
+            )
         return _View(shape, note, time.monotonic() + _FRESH)
 
     def _fits(self, view: "_View") -> bool:
         """Tell whether the collection has dense vectors of our model."""
         assert self._embeddings is not None  # noqa: S101 - asked by those who have a model
         if view.shape.dense_size is None:
+            return False
+        if self._other_model:
+            if not view.shape.lexical:
+                raise CollectionMismatchError(
+                    f"{self._other_model}; set CHATKIT_EMBEDDING_MODEL to the one that made them"
+                )
+            self._warn(f"{self._other_model}, so the search goes by words alone")
             return False
         if view.note.model == self._embeddings.model:
             return True

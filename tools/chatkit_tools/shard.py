@@ -43,7 +43,7 @@ class Shards:
         self._calls: dict[tuple[str, str], Callable[[str, dict[str, Any]], Any]] = {
             ("GET", ""): self._describe,
             ("PUT", ""): self._create,
-            ("PATCH", ""): self._settle,
+            ("PATCH", ""): self._patch,
             ("DELETE", ""): self._drop,
             ("PUT", "/index"): self._create_field_index,
             ("PUT", "/points"): self._upsert,
@@ -114,7 +114,10 @@ class Shards:
             "points_count": info.points_count,
             "indexed_vectors_count": info.indexed_vectors_count,
             "segments_count": info.segments_count,
-            "config": {"params": {key: config[key] for key in ("vectors", "sparse_vectors")}},
+            "config": {
+                "params": {key: config[key] for key in ("vectors", "sparse_vectors")},
+                "metadata": config.get("metadata"),
+            },
             "payload_schema": {
                 field: {"data_type": schema}
                 for field, schema in config.get("payload_schema", {}).items()
@@ -143,7 +146,12 @@ class Shards:
             self._write_config(name, {"vectors": vectors, "sparse_vectors": sparse})
         return True
 
-    def _settle(self, name: str, body: dict[str, Any]) -> bool:
+    def _patch(self, name: str, body: dict[str, Any]) -> bool:
+        if "metadata" in body:
+            config = self._read_config(name)
+            config["metadata"] = {**(config.get("metadata") or {}), **body["metadata"]}
+            self._write_config(name, config)
+            return True
         # To a server the same request says: look again whether there is anything to optimize.
         shard = self._shard(name)
         shard.optimize()
