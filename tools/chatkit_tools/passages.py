@@ -33,6 +33,9 @@ logger = logging.getLogger("chatkit_tools")
 
 _MAX_QUERY_CHARS = 2_000
 _CANDIDATES = 50
+# More, since every passage has some meaning in common with a query: by its place among these, what
+# words found is told from what only shares a word.
+_DENSE_CANDIDATES = 100
 # How often a search begins anew because an index run has ended meanwhile.
 _CHANGES = 3
 # How long what was learnt of a collection is believed; other processes may index meanwhile.
@@ -271,7 +274,7 @@ class Passages:
                     f"the collection {self._collection.name!r} is searched by dense vectors alone,"
                     " and the question could not be embedded"
                 )
-            scored = fuse([lexical, dense]) if dense else _scored(lexical)
+            scored = fuse(lexical, dense) if dense else _scored(lexical)
         else:
             # Room for the passages that the limit per page will drop.
             room = limit * (MAX_PER_PAGE + 1)
@@ -381,7 +384,7 @@ class Passages:
         check_size(self._collection.name, view.shape, len(vector))
         # Pages that could not be read the last time may still have vectors of a former model.
         ours = {"key": "model", "match": {"value": embeddings.model}}
-        asked = Query(vector, _CANDIDATES, {**scope, "must": [*scope["must"], ours]})
+        asked = Query(vector, _DENSE_CANDIDATES, {**scope, "must": [*scope["must"], ours]})
         (found,) = await self._query([asked], view)
         return found
 

@@ -5,25 +5,33 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from chatkit_tools.collection import Found
 
-_RRF_K = 60
-# A page's next passage stands where a page would that is three ranks lower in both rankings.
+# The part of a fused score that words have; the rest has meaning. Between 0.5 and 0.7 it makes no
+# difference that could be measured.
+_LEXICAL = 0.6
+# A page's next passage stands where a page would that fits a little less.
 _NEXT_PASSAGE = 0.95
 
 
-def fuse(rankings: Sequence[Sequence[Found]]) -> list[tuple[float, Found]]:
-    """Fuse rankings of passages by the reciprocal ranks of their pages.
+def fuse(lexical: Sequence[Found], dense: Sequence[Found]) -> list[tuple[float, Found]]:
+    """Add up how well a page fits by words and by meaning, each in the passage that fits best.
 
     Pages and not passages: the two kinds of vector often find different passages of one page.
+    Scores and not ranks: a page that is far ahead in one of the two is rarely wrong.
     """
     pages: dict[str, float] = defaultdict(float)
     passages: dict[str, float] = defaultdict(float)
     found: dict[str, Found] = {}
-    for ranking in rankings:
-        for rank, page in enumerate(dict.fromkeys(_page(point) for point in ranking), 1):
-            pages[page] += 1 / (_RRF_K + rank)
-        for rank, point in enumerate(ranking, 1):
-            passages[point.id] += 1 / (_RRF_K + rank)
+    for ranking, scores in (
+        (lexical, [_LEXICAL * score for score in _by_best(lexical)]),
+        (dense, [(1 - _LEXICAL) * score for score in _by_spread(dense)]),
+    ):
+        seen: set[str] = set()
+        for point, score in zip(ranking, scores, strict=True):
+            passages[point.id] += score
             found.setdefault(point.id, point)
+            if (page := _page(point)) not in seen:
+                seen.add(page)
+                pages[page] += score
     taken: Counter[str] = Counter()
     scored: list[tuple[float, Found]] = []
     for point in sorted(found.values(), key=lambda point: -passages[point.id]):
@@ -41,6 +49,23 @@ def measure_coverage(wanted: Mapping[int, float], tokens: Iterable[int]) -> floa
         return 0.0
     present = set(tokens)
     return sum(weight for token, weight in wanted.items() if token in present) / total
+
+
+def _by_best(ranking: Sequence[Found]) -> list[float]:
+    """Scores from 0 to 1, where 0 is no word of the query."""
+    best = max((point.score for point in ranking), default=0.0)
+    return [point.score / best if best > 0 else 0.0 for point in ranking]
+
+
+def _by_spread(ranking: Sequence[Found]) -> list[float]:
+    """Scores from ½ for the worst to 1 for the best.
+
+    Where the cosines of unrelated texts lie differs from model to model, so they count by their
+    place between the best and the worst. Not from 0: to be found at all says something too.
+    """
+    best = max((point.score for point in ranking), default=0.0)
+    spread = best - min((point.score for point in ranking), default=0.0)
+    return [1 - (best - point.score) / (2 * spread) if spread else 1.0 for point in ranking]
 
 
 def _page(point: Found) -> str:
