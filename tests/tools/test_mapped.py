@@ -67,9 +67,11 @@ async def test_it_is_searched_and_cited_and_not_changed(
 
     hits = await passages.search("how do I turn a flag off everywhere within a second")
     check = await passages.check_model()
+    places = await passages.places()
     await passages.count()
     await passages.ping()
 
+    assert {(hit.document, hit.url) for hit in hits} <= set(places)
     assert (hits[0].url, hits[0].title, hits[0].headings) == (url, title, headings)
     assert "`lantern off FLAG` turns a flag off" in hits[0].text
     assert hits[0].page == url.partition("#")[0]

@@ -336,10 +336,27 @@ class MappedCollection(Collection):
             accepted.append({"key": key, "match": {"value": ""}})
         return {"should": accepted}
 
+    async def scroll(
+        self, fields: Sequence[str], found: Filter | None = None
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield the id of every passage that a filter finds, with its payload as ours has it."""
+        async for point in self.scroll_points(found=found):
+            payload = self.mapping.read(str(point.id), point.payload)
+            if payload["text"]:
+                yield str(point.id), {name: payload[name] for name in fields}
+
     async def scroll_points(
-        self, limit: int | None = None, *, with_lexical: bool = False, with_dense: bool = False
+        self,
+        limit: int | None = None,
+        *,
+        found: Filter | None = None,
+        with_lexical: bool = False,
+        with_dense: bool = False,
     ) -> AsyncIterator[Point]:
         """Yield points in the order of their ids, with the payload that is mapped."""
+        translated = self.translate(found or {})
+        if translated is None:
+            return
         wanted = [LEXICAL] if with_lexical else []
         wanted += [self.vector] if with_dense else []
         following: str | int | None = None
@@ -351,8 +368,8 @@ class MappedCollection(Collection):
                 # The vector without a name can't be asked for by one.
                 "with_vector": True if "" in wanted else wanted or False,
             }
-            if self.mapping.filter:
-                body["filter"] = {"must": [dict(self.mapping.filter)]}
+            if translated:
+                body["filter"] = translated
             if following is not None:
                 body["offset"] = following
             page = await self._connection.send("POST", f"{self._path}/points/scroll", body)
