@@ -223,6 +223,7 @@ class TestWhichPages:
                 "/away": f"{other.url}/x",
                 "/file": "file:///etc/passwd",
                 "/broken": "http://[",
+                "/broken-too": "http:x",
                 "/circle": "/circle2",
                 "/circle2": "/circle",
                 "/to-listed": "/listed",
@@ -245,6 +246,7 @@ class TestWhichPages:
         assert f"redirects to {other.url}/x, outside" in reason(found["/away"])
         assert "no web address" in reason(found["/file"])
         assert "no web address" in reason(found["/broken"])
+        assert "no web address" in reason(found["/broken-too"])
         assert "in a circle" in reason(found["/circle"])
         assert "read by itself" in reason(found["/to-listed"])
         assert "read by itself" in reason(found["/moved-too"])

@@ -25,6 +25,7 @@ _MAX_REDIRECTS = 10
 _ROBOTS_BYTES = 2_000_000
 # Answers that another try may better.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NO_ADDRESS = "redirects to something that is no web address"
 _LONGEST_BACKOFF = 30.0
 # A site that wants to be left alone for longer is left alone: the run ends, and may be repeated.
 _LONGEST_REST = 120.0
@@ -180,7 +181,7 @@ class Website:
                 return answer
             target = normalize(answer.headers["Location"], url)
             if target is None:
-                raise LeftOutError("redirects to something that is no web address")
+                raise LeftOutError(_NO_ADDRESS)
             url = follow(url, str(target))
             if url in visited:
                 raise LeftOutError(f"redirects in a circle, to {url}")
@@ -208,6 +209,9 @@ class Website:
                     # This is too much for the site, so it holds for every request.
                     self._free_at = max(self._free_at, time.monotonic() + rest)
                     rest = 0.0
+            except httpx.InvalidURL:
+                # The client reads a redirect's target before we do.
+                raise LeftOutError(_NO_ADDRESS) from None
             except (httpx.TransportError, TimeoutError) as exc:
                 error = FetchError(_describe(exc), down=True)
                 if _is_refused_certificate(exc):
