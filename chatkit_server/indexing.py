@@ -41,12 +41,12 @@ def _read_headers(_: click.Context, __: click.Parameter, values: tuple[str, ...]
 @click.argument("source", required=False)
 @click.option(
     "--base-url",
-    help="Where the docs stand on the site: a path or a whole address.  [default: / for a folder,"
-    " where it is read for a site]",
+    help="Where the docs stand on the site: a path or a whole address.  [default: / for a"
+    " folder, what its pages say for a built site, where it is read for a site]",
 )
 @click.option("--trailing-slash", is_flag=True, help="The site's addresses end with a slash.")
-@click.option("--version", default="", help="Of the docs in a Markdown folder, such as 2.0.")
-@click.option("--locale", default="", help="Language of the docs in a Markdown folder, such as en.")
+@click.option("--version", default="", help="Of all pages of a folder, such as 2.0.")
+@click.option("--locale", default="", help="Language of all pages of a folder, such as en.")
 @click.option(
     "--prune/--no-prune",
     default=True,
@@ -96,7 +96,7 @@ def index(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Put the docs of SOURCE into the search: a folder of Markdown or MDX, or a site's address.
+    """Put the docs of SOURCE into the search: a folder of Markdown or MDX, a built site, an address.
 
     Pages that did not change cost nothing. Readers are answered from the state before until the
     run is done, and from the new one at once then; a run that breaks off changes nothing for them,
@@ -106,6 +106,10 @@ def index(
     Several sources may share a collection, each with a --base-url of its own:
       chatkit-server index docs --base-url /docs --version 2.0
       chatkit-server index versioned_docs/version-1.0 --base-url /docs/1.0 --version 1.0
+
+    \b
+    A built site of any generator has its versions and languages in its pages:
+      chatkit-server index build
 
     \b
     A site is read by its sitemap, at the pace that its robots.txt allows:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatkit_tools.errors import UnreadablePageError
-from chatkit_tools.html_page import MAX_PAGE_BYTES, HtmlPage, read_page
+from chatkit_tools.html_page import MAX_PAGE_BYTES, HtmlPage, read_page, read_places
 
 PAGES = Path(__file__).parent / "pages"
 URL = "https://rocket.example/guide/install"
@@ -73,7 +73,6 @@ def test_a_page_of_sphinx_has_the_addresses_of_its_sections_and_signatures() -> 
     page = read("sphinx")
 
     assert (page.title, page.version, page.breadcrumbs) == ("rocket.launch", "stable", ("API",))
-    assert page.anchors[:2] == ("module-rocket.launch", "counting-down")
     rocket = ("Reference", "class rocket.launch.Rocket(fuel)")
     assert outline(page) == [
         (None, ()),
@@ -200,16 +199,21 @@ def test_a_page_that_reloads_itself_is_kept() -> None:
     assert not read_html("<meta http-equiv=refresh content=300><p>a").left_out
 
 
-def test_links_are_absolute_and_without_fragments() -> None:
-    page = read_html(
-        "<base href='/v2/'><meta name=robots content=nofollow><nav><a href=b#c>B</a></nav>"
-        "<p><a href='b'>B</a> <a href=mailto:a@b.c>m</a> <a href='javascript:x()'>j</a>"
-        "<a href='http://[bad'>bad</a> <a href=//cdn.example/x>x</a></p>"
+def test_links_are_absolute_and_lead_to_the_web() -> None:
+    html = (
+        "<base href='/v2/'><p><a href='b#c'>B</a> <a href=mailto:a@b.c>m</a>"
+        " <a href='javascript:x()'>j</a> <a href='http://[bad'>bad</a> <a href=//cdn.example/x>x</a>"
+        " <a href=#y>y</a></p>"
     )
 
-    assert page.links == ("https://rocket.example/v2/b", "https://cdn.example/x")
-    assert page.nofollow
-    assert "[m](mailto:a@b.c) jbad" in text(page)
+    assert text(read_html(html)) == (
+        "[B](https://rocket.example/v2/b#c) [m](mailto:a@b.c) j bad [x](https://cdn.example/x)"
+        " [y](https://rocket.example/v2/#y)"
+    )
+    assert read_places(html.encode(), URL) == (
+        "",
+        ("https://rocket.example/v2/b", "https://cdn.example/x", "https://rocket.example/v2/"),
+    )
 
 
 def test_text_that_looks_like_markdown_stays_text() -> None:
@@ -225,7 +229,7 @@ def test_text_that_looks_like_markdown_stays_text() -> None:
 def test_an_id_with_braces_or_spaces_is_escaped() -> None:
     page = read_html("<h1>T</h1><h2 id='a {b}'>A</h2><p>x</p><h2 id='größe_2'>B</h2><p>y</p>")
 
-    assert page.anchors == ("a%20%7Bb%7D", "größe_2")
+    assert [piece.anchor for piece in page.pieces] == ["a%20%7Bb%7D", "größe_2"]
 
 
 def test_headings_within_lists_and_cells_are_words_of_them() -> None:

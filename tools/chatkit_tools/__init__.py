@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chatkit_tools.passage import Hit, Passage, Results
     from chatkit_tools.passages import Passages
     from chatkit_tools.reranking import HttpReranker, Reranker
+    from chatkit_tools.site_folder import SiteFolder
     from chatkit_tools.sitemap import Sitemap
     from chatkit_tools.source import (
         Document,
@@ -56,6 +57,7 @@ _MODULES = {
     "Reranker": "reranking",
     "Results": "passage",
     "SearchUnavailableError": "errors",
+    "SiteFolder": "site_folder",
     "Sitemap": "sitemap",
     "SkippedDocument": "source",
     "Source": "source",
@@ -88,6 +90,7 @@ __all__ = [
     "Reranker",
     "Results",
     "SearchUnavailableError",
+    "SiteFolder",
     "Sitemap",
     "SkippedDocument",
     "Source",

@@ -6,6 +6,7 @@ Exception
 │   └── EmbeddingsError          passages could not be embedded; the next run goes on from there
 ├── SourceError                  nothing can be read of what is to be indexed
 ├── UnreadablePageError          one page of it can't be read
+│   └── RefusedPageError         it is no page, or beyond a limit
 ├── QuestionsError               a file for measuring the search can't be used
 └── CollectionError              Qdrant answered, and refused
     ├── CollectionMismatchError  the collection is not one that this code may write to
@@ -39,6 +40,10 @@ class SourceError(Exception):
 
 class UnreadablePageError(Exception):
     """A web page can't be read; the message says why, as what follows the page's name."""
+
+
+class RefusedPageError(UnreadablePageError):
+    """What was taken for a web page is none, or is beyond a limit."""
 
 
 class QuestionsError(Exception):

@@ -10,7 +10,7 @@ from urllib.parse import urldefrag, urlsplit
 from html_to_markdown import ConversionError
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from chatkit_tools.errors import UnreadablePageError
+from chatkit_tools.errors import RefusedPageError, UnreadablePageError
 from chatkit_tools.html_content import (
     absolute_url,
     clean_spaces,
@@ -30,6 +30,7 @@ _NESTING_TAG = re.compile(
     r"|footer|nav|form|fieldset|font|center|b|i|em|strong|a|svg|g)(?=[\s>/])",
     re.IGNORECASE,
 )
+_BODY = re.compile(rb"<body\b", re.IGNORECASE)
 _REFRESH = re.compile(
     r"^\s*(?P<delay>[\d.]*)\s*[;,]?\s*(?:url\s*=\s*)?['\"]?(?P<url>[^'\"]*)", re.IGNORECASE
 )
@@ -64,39 +65,63 @@ _HOMES = frozenset({"", "home", "index", "#"})
 
 @dataclass(frozen=True, slots=True)
 class HtmlPage:
-    """What a web page says of itself; `url`s are absolute where the page's own is.
-
-    `left_out` says why the page is not for search, as what follows its name, or is empty.
-    """
+    """What a web page says; addresses are absolute where the page's own is."""
 
     title: str
     pieces: tuple[Piece, ...]
-    anchors: tuple[str, ...]
     version: str
     locale: str
     breadcrumbs: tuple[str, ...]
     canonical: str
-    redirect: str
-    noindex: bool
-    nofollow: bool
-    links: tuple[str, ...]
+    """The address that the page gives itself; empty where it gives none."""
     left_out: str
+    """Why the page is not for search, as what follows its name; empty where it is."""
 
 
 def read_page(data: bytes, url: str, charset: str | None = None) -> HtmlPage:
     """Read the page that was found at `url`; `charset` is what the server said of its encoding.
 
-    Raises UnreadablePageError for what is no page, too big, or in no encoding that is known.
+    Raises:
+        RefusedPageError: it is no page, too big, or nests too deep.
+        UnreadablePageError: it can't be parsed, or is in no encoding that is known.
     """
-    if len(data) > MAX_PAGE_BYTES:
-        size, limit = len(data) / 1e6, MAX_PAGE_BYTES / 1e6
-        raise UnreadablePageError(f"has {size:.0f} MB; the limit is {limit:.0f} MB")
+    tree = _parse(data, charset)
+    try:
+        return _read_tree(tree, url)
+    except (SelectolaxError, ConversionError) as exc:
+        raise UnreadablePageError(f"can't be parsed: {exc}") from exc
+
+
+def read_canonical(data: bytes, url: str) -> str:
+    """Return the address that a page gives itself, empty where it gives none."""
+    body = _BODY.search(data)
+    tree = _parse(data[: body.start()] if body else data, None)
+    return _find_canonical(tree, _find_base(tree, url))
+
+
+def read_places(data: bytes, url: str) -> tuple[str, tuple[str, ...]]:
+    """Return a page's canonical address and the addresses that it links to."""
+    tree = _parse(data, None)
+    base = _find_base(tree, url)
+    return _find_canonical(tree, base), tuple(_find_links(tree, base))
+
+
+def check_size(size: int) -> None:
+    """Refuse a page that is too big, by its number of bytes."""
+    if size > MAX_PAGE_BYTES:
+        raise RefusedPageError(
+            f"has {size / 1e6:.0f} MB; the limit is {MAX_PAGE_BYTES / 1e6:.0f} MB"
+        )
+
+
+def _parse(data: bytes, charset: str | None) -> LexborHTMLParser:
+    check_size(len(data))
     text = decode_page(data, charset)
     if _depth(text) > _MAX_DEPTH:
-        raise UnreadablePageError(f"nests its elements more than {_MAX_DEPTH} deep")
+        raise RefusedPageError(f"nests its elements more than {_MAX_DEPTH} deep")
     try:
-        return _read_tree(LexborHTMLParser(text), url)
-    except (SelectolaxError, ConversionError) as exc:
+        return LexborHTMLParser(text)
+    except SelectolaxError as exc:
         raise UnreadablePageError(f"can't be parsed: {exc}") from exc
 
 
@@ -113,9 +138,8 @@ def _depth(text: str) -> int:
 
 def _read_tree(tree: LexborHTMLParser, url: str) -> HtmlPage:
     metas = _read_metas(tree)
-    base = absolute_url(_attribute(tree, "base[href]", "href"), url) or url
+    base = _find_base(tree, url)
     robots = metas.get("robots", "").lower()
-    noindex = "noindex" in robots or "none" in robots.split(",")
     redirect = _find_redirect(tree, base)
     marked = _find_marks(tree, url)
     version = _find_version(metas)
@@ -125,9 +149,8 @@ def _read_tree(tree: LexborHTMLParser, url: str) -> HtmlPage:
         or _attribute(tree, "html", "lang")
     )
     breadcrumbs = _find_breadcrumbs(tree)
-    links = tuple(dict.fromkeys(_find_links(tree, base)))
     title = _find_title(tree, metas)
-    canonical = absolute_url(_attribute(tree, "link[rel=canonical i]", "href"), base) or ""
+    canonical = _find_canonical(tree, base)
 
     content = find_content(tree)
     page = split_markdown(write_markdown(content, base)) if content is not None else None
@@ -135,7 +158,7 @@ def _read_tree(tree: LexborHTMLParser, url: str) -> HtmlPage:
     pieces = page.pieces if page else ()
     if breadcrumbs and breadcrumbs[-1] == title:
         breadcrumbs = breadcrumbs[:-1]
-    if noindex:
+    if "noindex" in robots or "none" in robots.split(","):
         left_out = "asks not to be indexed (robots: noindex)"
     elif redirect:
         left_out = f"sends its readers to {redirect}"
@@ -144,15 +167,10 @@ def _read_tree(tree: LexborHTMLParser, url: str) -> HtmlPage:
     return HtmlPage(
         title=title or _name(url),
         pieces=pieces,
-        anchors=page.anchors if page else (),
         version=version,
         locale=locale.strip(),
         breadcrumbs=breadcrumbs,
-        canonical=urldefrag(canonical).url,
-        redirect=redirect,
-        noindex=noindex,
-        nofollow="nofollow" in robots or "none" in robots.split(","),
-        links=links,
+        canonical=canonical,
         left_out=left_out,
     )
 
@@ -170,6 +188,15 @@ def _read_metas(tree: LexborHTMLParser) -> dict[str, str]:
 def _attribute(tree: LexborHTMLParser, selector: str, name: str) -> str:
     node = tree.css_first(selector)
     return (node.attrs.get(name) or "") if node is not None else ""
+
+
+def _find_base(tree: LexborHTMLParser, url: str) -> str:
+    return absolute_url(_attribute(tree, "base[href]", "href"), url) or url
+
+
+def _find_canonical(tree: LexborHTMLParser, base: str) -> str:
+    found = absolute_url(_attribute(tree, "link[rel=canonical i]", "href"), base)
+    return urldefrag(found or "").url
 
 
 def _find_redirect(tree: LexborHTMLParser, base: str) -> str:

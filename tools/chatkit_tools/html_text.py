@@ -5,7 +5,7 @@ import re
 
 from charset_normalizer import from_bytes
 
-from chatkit_tools.errors import UnreadablePageError
+from chatkit_tools.errors import RefusedPageError, UnreadablePageError
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -53,7 +53,7 @@ def decode_page(data: bytes, charset: str | None) -> str:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, errors="replace")
     if b"\0" in data:
-        raise UnreadablePageError("is binary, not a web page")
+        raise RefusedPageError("is binary, not a web page")
     if not data.isascii():
         # Text in another encoding is hardly ever UTF-8 by chance; a wrong declaration is common.
         try:

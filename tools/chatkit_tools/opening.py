@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chatkit_tools.documents import MarkdownFolder
+from chatkit_tools.documents import MarkdownFolder, list_documents
 from chatkit_tools.errors import SourceError
 from chatkit_tools.selection import Patterns, Selection
 from chatkit_tools.source import Source
@@ -43,11 +43,25 @@ def open_source(
         )
     if not folder.is_dir():
         raise SourceError(
-            f"{where} is not a folder; name the folder that holds your Markdown files, or the"
-            " address of a site or its sitemap"
+            f"{where} is not a folder; name the folder that holds your Markdown files or your"
+            " built site, or the address of a site or its sitemap"
         )
-    source = MarkdownFolder(
-        folder, base_url or "/", trailing_slash=trailing_slash, version=version, locale=locale
-    )
+    source: Source
+    if _is_site(folder):
+        # Markdown needs no parser of HTML.
+        from chatkit_tools.site_folder import SiteFolder
+
+        source = SiteFolder(folder, base_url, version=version, locale=locale)
+    else:
+        source = MarkdownFolder(
+            folder, base_url or "/", trailing_slash=trailing_slash, version=version, locale=locale
+        )
     patterns = Patterns.of(include, exclude)
     return Selection(source, patterns) if include or exclude else source
+
+
+def _is_site(folder: Path) -> bool:
+    """Whether a folder is a built site, which may have its pages as Markdown beside them."""
+    if list_documents(folder):
+        return (folder / "index.html").is_file()
+    return any(folder.rglob("*.html"))
