@@ -96,7 +96,7 @@ def index(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Put the docs of SOURCE into the search: a folder of Markdown or MDX, a built site, an address.
+    """Put the docs of SOURCE into the search: a Markdown folder, a built site, an address.
 
     Pages that did not change cost nothing. Readers are answered from the state before until the
     run is done, and from the new one at once then; a run that breaks off changes nothing for them,

@@ -202,8 +202,8 @@ def test_a_page_that_reloads_itself_is_kept() -> None:
 def test_links_are_absolute_and_lead_to_the_web() -> None:
     html = (
         "<base href='/v2/'><p><a href='b#c'>B</a> <a href=mailto:a@b.c>m</a>"
-        " <a href='javascript:x()'>j</a> <a href='http://[bad'>bad</a> <a href=//cdn.example/x>x</a>"
-        " <a href=#y>y</a></p>"
+        " <a href='javascript:x()'>j</a> <a href='http://[bad'>bad</a> "
+        "<a href=//cdn.example/x>x</a> <a href=#y>y</a></p>"
     )
 
     assert text(read_html(html)) == (

@@ -84,6 +84,11 @@ _MATH = ((".katex-display", "$$"), (".katex", "$"), ("math", "$"), (".arithmatex
 _TEX = re.compile(r"\\[(\[](.*)\\[)\]]\Z")
 _HEADINGS = "h1, h2, h3, h4, h5, h6"
 _NESTING = frozenset({"li", "blockquote", "td", "th", "dt", "figure"})
+# What is longer is no heading, and slow to parse as one.
+_HEADING_LENGTH = 500
+# Marks before a heading, and sets of tabs, that are looked at: no page that is read has more.
+_ALIASES = 10
+_TAB_BARS = 500
 _SIGNATURE = "dt.sig[id]"
 _WEB = frozenset({"http", "https", "mailto"})
 _ODD = re.compile(r"[{}\s]+")
@@ -170,7 +175,9 @@ def _replace(node: LexborNode, tag: str, html: str) -> None:
 
 def _label_tabs(content: LexborNode) -> None:
     for holders, labels, panels in _TABS:
-        for bar in _inner_first(content, holders):
+        if content.css_first(panels) is None:
+            continue
+        for bar in _inner_first(content, holders)[:_TAB_BARS]:
             holder = _around_panels(bar, panels, content)
             names = [clean_text(label) for label in _unique(holder.css(labels))]
             found = _unique(holder.css(panels))
@@ -291,14 +298,15 @@ def _write_headings(content: LexborNode) -> None:
         text = clean_text(heading)
         if not _WORD.search(text):
             heading.decompose()
-        elif _has_above(heading, _NESTING, content):
+        elif len(text) > _HEADING_LENGTH or _has_above(heading, _NESTING, content):
             _replace(heading, "p", f"<strong>{escape(text)}</strong>")
         else:
             heading.insert_child(f" {_mark(anchor)}")
     # What Sphinx documents of an API has an address of its own, as a section has.
     for signature in _inner_first(content, _SIGNATURE):
         tag = "h6" if _has_above(signature, frozenset({"dd"}), content) else "h5"
-        _replace(signature, tag, escape(f"{clean_text(signature)} {_mark(_id(signature))}"))
+        name = clean_text(signature)[:_HEADING_LENGTH]
+        _replace(signature, tag, escape(f"{name} {_mark(_id(signature))}"))
     for term in _inner_first(content, "dt"):
         _replace(term, "p", f"<strong>{term.inner_html or ''}</strong>")
 
@@ -316,7 +324,9 @@ def _find_anchor(heading: LexborNode, content: LexborNode) -> str:
     alias = ""
     while place.mem_id != content.mem_id:
         before = _previous(place)
-        while before is not None and not _WORD.search(before.text()):
+        for _ in range(_ALIASES):
+            if before is None or _WORD.search(before.text()):
+                break
             alias = alias or _first_id(before)
             before = _previous(before)
         if before is not None:
@@ -329,8 +339,8 @@ def _find_anchor(heading: LexborNode, content: LexborNode) -> str:
         parent = place.parent
         if parent is None or parent.mem_id == content.mem_id:
             break
-        if parent.tag in ("section", "div", "article") and (anchor := parent.attrs.get("id")):
-            return anchor
+        if parent.tag in ("section", "div", "article") and parent.attrs.get("id"):
+            return _id(parent)
         place = parent
     return alias
 

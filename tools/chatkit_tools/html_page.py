@@ -30,6 +30,7 @@ _NESTING_TAG = re.compile(
     r"|footer|nav|form|fieldset|font|center|b|i|em|strong|a|svg|g)(?=[\s>/])",
     re.IGNORECASE,
 )
+_TITLE_LENGTH = 300
 _BODY = re.compile(rb"<body\b", re.IGNORECASE)
 _REFRESH = re.compile(
     r"^\s*(?P<delay>[\d.]*)\s*[;,]?\s*(?:url\s*=\s*)?['\"]?(?P<url>[^'\"]*)", re.IGNORECASE
@@ -236,7 +237,7 @@ def _find_version(metas: dict[str, str]) -> str:
 def _find_title(tree: LexborHTMLParser, metas: dict[str, str]) -> str:
     for selector in ("main h1, [role=main] h1, article h1", "head title, title"):
         node = tree.css_first(selector)
-        if node is not None and (text := clean_text(node).removesuffix("¶").strip()):
+        if node is not None and (text := clean_text(node)[:_TITLE_LENGTH].strip(" ¶")):
             return text if "h1" in selector else _without_site(text, metas.get("og:site_name", ""))
     return ""
 

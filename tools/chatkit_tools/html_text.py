@@ -43,7 +43,7 @@ _BY_LANGUAGE = {
     "zh": ("gb18030",),
     "ru": ("cp1251",),
 }
-_MARKUP = re.compile(rb"<(script|style|svg)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_MARKUP = re.compile(rb"<[^<>]*>")
 _GUESSED_BYTES = 100_000
 
 

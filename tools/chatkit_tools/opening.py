@@ -64,4 +64,4 @@ def _is_site(folder: Path) -> bool:
     """Whether a folder is a built site, which may have its pages as Markdown beside them."""
     if list_documents(folder):
         return (folder / "index.html").is_file()
-    return any(folder.rglob("*.html"))
+    return any(folder.rglob("*.htm*"))

@@ -8,7 +8,7 @@ from email.message import Message
 import httpx
 
 from chatkit_tools.address import page_key
-from chatkit_tools.errors import SourceError, UnreadablePageError
+from chatkit_tools.errors import RefusedPageError, SourceError, UnreadablePageError
 from chatkit_tools.freshness import Fingerprint, keep_validator, settle
 from chatkit_tools.html_page import MAX_PAGE_BYTES, read_page
 from chatkit_tools.page_list import PageList, WebPage
@@ -169,6 +169,8 @@ class PageReader:
         charset = _content_type(answer.headers).get_content_charset()
         try:
             html = read_page(answer.body, address, charset)
+        except RefusedPageError as exc:
+            raise LeftOutError(str(exc)) from None
         except UnreadablePageError as exc:
             raise FetchError(str(exc)) from None
         if html.left_out:
