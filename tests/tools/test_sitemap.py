@@ -149,7 +149,10 @@ class TestLastmod:
         assert {type(one) for one in second.values()} == {Document}
 
     @pytest.mark.parametrize(
-        "date", ["2024-05-01", (datetime.now(UTC) + timedelta(days=40)).isoformat()]
+        "date",
+        ["2024-05-01", (datetime.now(UTC) + timedelta(days=40)).isoformat()],
+        # The same in every process that the tests run in.
+        ids=["of-a-build", "in-the-future"],
     )
     async def test_dates_that_say_nothing_are_not_believed(self, site: Site, date: str) -> None:
         dates = dict.fromkeys(DATES, date) if date < "2025" else {**DATES, "/p0": date}
