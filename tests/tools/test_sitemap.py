@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chatkit_tools.source import Document, SkippedDocument, UnchangedDocument, UnreadableDocument
+from chatkit_tools.website import VERSION
 from tests.tools.crawl import fingerprints, read, read_all, reason, source
 from tests.tools.site import Page, Site, html
 
@@ -93,6 +94,16 @@ class TestFreshness:
         found = await read(site, known)
 
         assert all(isinstance(one, Document) for one in found.values())
+
+    async def test_what_another_version_read_is_read_again(self, site: Site) -> None:
+        site.lists("/a")
+        site.pages["/a"] = html("A")
+        first = fingerprints(await read(site))
+        assert VERSION in first[f"{site.url}/a"]
+        other = {url: text.replace(VERSION, "0.0.0") for url, text in first.items()}
+
+        assert isinstance((await read(site, other))["/a"], Document)
+        assert isinstance((await read(site, first))["/a"], UnchangedDocument)
 
     async def test_a_validator_that_cannot_be_sent_back_is_not_kept(self, site: Site) -> None:
         site.lists("/a")

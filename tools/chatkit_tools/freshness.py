@@ -23,6 +23,8 @@ class Fingerprint:
     listed: str = ""
     """The address in the sitemap, where that redirects to the page."""
     hash: str = ""
+    reader: str = ""
+    """The version of the code that read the page; another one may make something else of it."""
 
     @classmethod
     def parse(cls, text: str) -> Self:

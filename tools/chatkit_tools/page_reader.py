@@ -20,7 +20,7 @@ from chatkit_tools.source import (
     UnchangedDocument,
     UnreadableDocument,
 )
-from chatkit_tools.website import Answer, FetchError, LeftOutError, Website
+from chatkit_tools.website import VERSION, Answer, FetchError, LeftOutError, Website
 
 _TYPES = frozenset({"text/html", "application/xhtml+xml"})
 # So many pages in a row, with all their attempts, and the site is asked whether it is there.
@@ -40,6 +40,8 @@ class PageReader:
         self._known: dict[str, tuple[str, Fingerprint]] = {}
         for address, text in known.items():
             fingerprint = Fingerprint.parse(text)
+            if fingerprint.reader != VERSION:
+                fingerprint = Fingerprint(listed=fingerprint.listed)
             self._known[page_key(address)] = address, fingerprint
             if fingerprint.listed:
                 self._known.setdefault(page_key(fingerprint.listed), (address, fingerprint))
@@ -199,6 +201,7 @@ class PageReader:
             lastmod=settle(page.lastmod),
             listed=listed if page_key(listed) != page_key(address) else "",
             hash=document.hash[:16],
+            reader=VERSION,
         )
         return replace(document, fingerprint=str(fingerprint)), original
 

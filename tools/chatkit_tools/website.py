@@ -19,7 +19,8 @@ from protego import Protego
 from chatkit_tools.address import normalize
 from chatkit_tools.errors import SourceError
 
-USER_AGENT = f"chatkit-server/{version('chatkit-server')} (documentation search)"
+VERSION = version("chatkit-server")
+USER_AGENT = f"chatkit-server/{VERSION} (documentation search)"
 _TIMEOUT = httpx.Timeout(15.0, connect=10.0)
 _MAX_REDIRECTS = 10
 _ROBOTS_BYTES = 2_000_000
