@@ -179,7 +179,7 @@ def test_a_source_is_removed_by_its_name(place: Path) -> None:
     removed = run(place, "index", "--remove", "/docs")
 
     assert "has no page of '/blog'" in unknown.stderr
-    assert "its sources are '/docs'" in unknown.stderr
+    assert "its sources are '/docs/'" in unknown.stderr
     assert "--remove takes no SOURCE" in both.stderr
     assert "3 removed" in removed.stdout
 
