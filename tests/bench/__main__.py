@@ -13,7 +13,6 @@ import signal
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -131,9 +130,9 @@ def main() -> None:
         subprocess.run(command(f"tests.bench.{subject}"), check=True)
     bubble = ["npm", "--silent", "--prefix", str(ROOT / "web/site"), "run", "measure-bubble"]
     subprocess.run(bubble, check=True)
-    for script in ("indexing.py", "search.py", "retrieval.py") if arguments.corpora else ():
-        path = str(Path(__file__).parent / script)
-        subprocess.run([sys.executable, path, "--corpora", str(arguments.corpora)], check=True)
+    for subject in ("indexing", "search", "retrieval") if arguments.corpora else ():
+        corpora = str(arguments.corpora)
+        subprocess.run([*command(f"tests.bench.{subject}"), "--corpora", corpora], check=True)
 
 
 if __name__ == "__main__":

@@ -95,14 +95,9 @@ def query_request(search: dict[str, Any]) -> edge.QueryRequest:
     )
 
 
-def id_json(value: Any) -> int | str:
-    """Write a point's id."""
-    return value if isinstance(value, int) else str(value)
-
-
 def point_json(point: edge.ScoredPoint | edge.Record) -> dict[str, Any]:
-    """Write a point that was found or retrieved."""
-    written: dict[str, Any] = {"id": id_json(point.id)}
+    """Write a point that was found or retrieved; JSON has its own form for its UUID."""
+    written: dict[str, Any] = {"id": point.id}
     if isinstance(point, edge.ScoredPoint):
         written |= {"score": point.score, "version": point.version}
     if point.payload is not None:

@@ -1,7 +1,7 @@
 """One Qdrant collection of passages, over the REST interface that server and engine share."""
 
 from collections.abc import AsyncIterator, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ from chatkit_tools.connection import Connection
 from chatkit_tools.errors import CollectionError, CollectionMismatchError
 from chatkit_tools.lexical import SparseVector
 from chatkit_tools.note import Filter, Note
-from chatkit_tools.passage import Passage
+from chatkit_tools.passage import PAGE_DIGITS, Passage
 
 LEXICAL = "lexical"
 DENSE = "dense"
@@ -42,12 +42,17 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A point that a query found."""
+    """A point that a query found; `Collection.complete` gives it a payload where it has none."""
 
     id: str
     score: float
     payload: dict[str, Any]
     lexical: SparseVector | None = None
+
+    @property
+    def page(self) -> str:
+        """Stands for the page that the point is of, among points that were found alike."""
+        return str(self.payload.get("page") or self.id[:PAGE_DIGITS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +220,13 @@ class Collection:
     async def query(self, queries: Sequence[Query]) -> tuple[Note | None, list[list[Found]]]:
         """Send queries together, and ask for the note with them.
 
-        Every answer is empty, and the note None, where there is no collection.
+        Every answer is empty, and the note None, where there is no collection. What a near engine
+        finds has no payload yet: to read one takes it as long as to find ten points.
         """
         # The note comes last: passages that a run deletes after it changed the note are then there
         # still for whoever reads the note from before.
-        searches = [*map(_search, queries), _NOTE_QUERY]
+        later = self._connection.near
+        searches = [*(_search(query, later) for query in queries), _NOTE_QUERY]
         answers = await self._connection.send(
             "POST", f"{self._path}/points/query/batch", {"searches": searches}
         )
@@ -229,17 +236,31 @@ class Collection:
         note = Note.read(noted[0].get("payload") or {}) if noted else None
         return note, [[_found(point) for point in points] for points in found]
 
+    async def complete(self, points: Sequence[Found]) -> list[Found]:
+        """Give points their payloads and lexical vectors; those that are gone are left out."""
+        bare = [point.id for point in points if not point.payload]
+        if not bare:
+            return list(points)
+        body = {"ids": bare, "with_payload": True, "with_vector": [LEXICAL]}
+        answer = await self._connection.send("POST", f"{self._path}/points", body)
+        read = {str(point["id"]): point for point in answer or ()}
+        return [
+            point if point.payload else _found({**read[point.id], "score": point.score})
+            for point in points
+            if point.payload or point.id in read
+        ]
+
 
 _NOTE_QUERY = {"filter": {"must": [{"has_id": [NOTE_ID]}]}, "limit": 1, "with_payload": True}
 
 
-def _search(query: Query) -> dict[str, Any]:
+def _search(query: Query, later: bool) -> dict[str, Any]:
     lexical = isinstance(query.vector, SparseVector)
     search: dict[str, Any] = {
-        "query": asdict(query.vector) if isinstance(query.vector, SparseVector) else query.vector,
+        "query": query.vector,
         "using": LEXICAL if lexical else DENSE,
         "limit": query.limit,
-        "with_payload": query.with_payload,
+        "with_payload": query.with_payload and not later,
         "with_vector": [LEXICAL] if query.with_lexical else False,
     }
     return search | {"filter": query.filter} if query.filter else search

@@ -29,7 +29,9 @@ _ATTEMPTS = 3
 
 
 class Connection(Protocol):
-    """Where a collection's requests go."""
+    """Where a collection's requests go; `near` says that a second one costs next to nothing."""
+
+    near: bool
 
     async def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Return `result` of the answer, or None where nothing is there (404).
@@ -126,6 +128,8 @@ class _Sender(ABC):
 
 
 class _Server(_Sender):
+    near = False
+
     def __init__(self, client: httpx.AsyncClient) -> None:
         super().__init__(f"Qdrant at {client.base_url.host}")
         self._client = client
@@ -146,6 +150,8 @@ class _Server(_Sender):
 
 
 class _Engine(_Sender):
+    near = True
+
     def __init__(self, client: SocketClient, folder: Path) -> None:
         super().__init__(f"the search engine of {folder}")
         self._client = client

@@ -34,9 +34,18 @@ class Section:
     parts: list[Found]
     also: list[Found] = field(default_factory=list)
 
+    @property
+    def tokens(self) -> list[int] | None:
+        """The words of all parts, None where their lexical vectors are not known."""
+        vectors = [found.lexical for found in self.parts]
+        known = [vector.indices for vector in vectors if vector is not None]
+        return [token for indices in known for token in indices] if all(vectors) else None
+
     def passage(self) -> Passage:
         """The parts as one passage, with a mark where one between them is missing."""
         first, *others = (Passage.read(found.id, found.payload) for found in self.parts)
+        if first.id == self.id and not others:
+            return first
         text, last = first.text, first
         for part in others:
             if part.position == last.position + 1:
@@ -65,7 +74,7 @@ def merge(
             continue
         if len(sections) == limit:
             break
-        page = str(found.payload["page"])
+        page = found.page
         if taken[page] < MAX_PER_PAGE:
             taken[page] += 1
             sections[id_] = Section(id_, score, [found], also)
@@ -104,6 +113,10 @@ def fold(
 
 def _are_nearly_same(one: Found, other: Found) -> bool:
     if one.payload["page"] == other.payload["page"]:
+        return False
+    shorter, longer = sorted(len(str(found.payload["text"])) for found in (one, other))
+    if shorter < _NEARLY**2 * longer:
+        # Not to look at every word of parts that a glance tells apart.
         return False
     words, others = _words(one), _words(other)
     common = len(words & others)

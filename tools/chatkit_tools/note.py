@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 # Raised when stored points need another form; collections of an older one are written anew.
-FORMAT = 4
+FORMAT = 5
 
 Filter = dict[str, Any]
 """A filter as Qdrant's REST interface writes it."""

@@ -12,6 +12,8 @@ from chatkit_tools.pieces import Piece
 from chatkit_tools.sections import beginning, ending, new_in
 from chatkit_tools.source import Document
 
+# So much of a passage's id, as it is written, is that of its page.
+PAGE_DIGITS = 18
 _NAMESPACE = UUID("5b7a2f0e-8f35-4f0a-9a51-6f1d0f6f9a3e")
 
 
@@ -134,10 +136,7 @@ def make_passages(document: Document, model: str | None = None, born: int = 1) -
     to see it, and a run that goes on where another broke off writes the same points.
     """
     state = f"{FORMAT}\0{born}\0{model or ''}\0{document.hash}"
-    ids = [
-        str(uuid5(_NAMESPACE, f"{document.url}\0{state}\0{position}"))
-        for position in range(len(document.pieces))
-    ]
+    ids = [_make_id(document.url, state, position) for position in range(len(document.pieces))]
     return [
         Passage(
             id=ids[position],
@@ -159,6 +158,14 @@ def make_passages(document: Document, model: str | None = None, born: int = 1) -
             zip(document.pieces, _find_cuts(document.pieces), strict=True)
         )
     ]
+
+
+def _make_id(url: str, state: str, position: int) -> str:
+    # The first half is that of all passages of the page: results are put together by page before
+    # anything else is known of them.
+    page = uuid5(_NAMESPACE, url).int >> 64
+    piece = uuid5(_NAMESPACE, f"{url}\0{state}\0{position}").int & ((1 << 64) - 1)
+    return str(UUID(int=page << 64 | piece))
 
 
 @dataclass(frozen=True, slots=True)

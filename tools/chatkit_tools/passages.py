@@ -14,7 +14,7 @@ from chatkit_tools.collection import Collection, Found, Query, Shape
 from chatkit_tools.connection import connect_place
 from chatkit_tools.embeddings import Embeddings
 from chatkit_tools.errors import CollectionMismatchError, SearchUnavailableError
-from chatkit_tools.indexing import IndexRun, IndexSummary, NoSource, Progress, check_size
+from chatkit_tools.indexing import IndexRun, IndexSummary, Progress, check_size
 from chatkit_tools.lexical import Lexical, SparseVector
 from chatkit_tools.mapped import MappedCollection
 from chatkit_tools.mapping import FieldMapping
@@ -164,26 +164,12 @@ class Passages:
             CollectionBusyError: another run is writing.
             SearchUnavailableError: Qdrant does not answer.
         """
+        if isinstance(self._collection, MappedCollection):
+            raise self._collection.read_only()
         if isinstance(source, Path):
             from chatkit_tools.documents import MarkdownFolder
 
             source = MarkdownFolder(source, base_url, trailing_slash=trailing_slash)
-        return await self._run(source, prune=prune, dry_run=dry_run, progress=progress)
-
-    async def remove(self, source: str, *, dry_run: bool = False) -> IndexSummary:
-        """Remove all pages that a source brought, by its name; see `index`."""
-        return await self._run(NoSource(source), dry_run=dry_run)
-
-    async def _run(
-        self,
-        source: Source,
-        *,
-        prune: bool = True,
-        dry_run: bool = False,
-        progress: Progress | None = None,
-    ) -> IndexSummary:
-        if isinstance(self._collection, MappedCollection):
-            raise self._collection.read_only()
         run = IndexRun(
             self._collection,
             self._lexical,
@@ -295,10 +281,19 @@ class Passages:
             room = max(room, CANDIDATES) if self._reranking else room
             scored = _scored(await self._search_lexical(query, room, view, scope))
         if self._reranking:
-            scored = await self._reranking.order(query, scored)
+            first = await self._complete(scored[:CANDIDATES])
+            scored = await self._reranking.order(query, [*first, *scored[CANDIDATES:]])
         tokens = self._lexical.weigh_query(query).indices
         rarities = {token: view.rarities[token] for token in tokens if token in view.rarities}
-        sections = merge(scored, limit, view.note.versions)
+        sections: list[Section] = []
+        complete: list[tuple[float, Found]] = []
+        # Mostly the first step has enough of them, and the rest is never read.
+        step = 2 * limit
+        for start in range(0, len(scored), step):
+            complete += await self._complete(scored[start : start + step])
+            sections = merge(complete, limit, view.note.versions)
+            if len(sections) == limit:
+                break
         hits = tuple(self._hit(section, rarities) for section in sections)
         best = max((hit.coverage for hit in hits), default=0.0)
         return Results(hits, confidence=best, covered=bool(hits))
@@ -402,9 +397,20 @@ class Passages:
         (found,) = await self._query([asked], view)
         return found
 
+    async def _complete(self, scored: Sequence[tuple[float, Found]]) -> list[tuple[float, Found]]:
+        points = await self._collection.complete([point for _, point in scored])
+        if len(points) < len(scored):
+            # Passages that were replaced meanwhile: the search begins anew.
+            self._view = None
+        scores = {point.id: score for score, point in scored}
+        return [(scores[point.id], point) for point in points]
+
     def _hit(self, section: Section, rarities: dict[int, float]) -> Hit:
         passage = section.passage()
-        coverage = measure_coverage(rarities, self._lexical.tokens(passage.lexical_text))
+        tokens = section.tokens
+        if tokens is None:
+            tokens = self._lexical.tokens(passage.lexical_text)
+        coverage = measure_coverage(rarities, tokens)
         also = tuple(str(found.payload["url"]) for found in section.also)
         return Hit.of(passage, score=section.score, coverage=coverage, also=also)
 

@@ -29,13 +29,13 @@ def fuse(lexical: Sequence[Found], dense: Sequence[Found]) -> list[tuple[float, 
         for point, score in zip(ranking, scores, strict=True):
             passages[point.id] += score
             found.setdefault(point.id, point)
-            if (page := _page(point)) not in seen:
+            if (page := point.page) not in seen:
                 seen.add(page)
                 pages[page] += score
     taken: Counter[str] = Counter()
     scored: list[tuple[float, Found]] = []
     for point in sorted(found.values(), key=lambda point: -passages[point.id]):
-        page = _page(point)
+        page = point.page
         scored.append((pages[page] * _NEXT_PASSAGE ** taken[page], point))
         taken[page] += 1
     # Stable, so that equal pages stay in the order of their passages.
@@ -66,7 +66,3 @@ def _by_spread(ranking: Sequence[Found]) -> list[float]:
     best = max((point.score for point in ranking), default=0.0)
     spread = best - min((point.score for point in ranking), default=0.0)
     return [1 - (best - point.score) / (2 * spread) if spread else 1.0 for point in ranking]
-
-
-def _page(point: Found) -> str:
-    return str(point.payload.get("page", ""))

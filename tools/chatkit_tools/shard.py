@@ -133,6 +133,8 @@ class Shards:
                 for key, value in sparse.items()
             },
             optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_INDEXING_THRESHOLD_KB),
+            # There is one segment to search, and to wake more threads takes longer than to do so.
+            max_search_threads=1,
         )
         with self._lock:
             if self._config_file(name).exists():
@@ -248,7 +250,7 @@ class Shards:
         )
         return {
             "points": [bodies.point_json(point) for point in points],
-            "next_page_offset": None if following is None else bodies.id_json(following),
+            "next_page_offset": following,
         }
 
     def _count(self, name: str, body: dict[str, Any]) -> dict[str, int]:
