@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, Literal
 
 import click
@@ -79,11 +80,13 @@ def search(query: str, limit: int | None, as_json: bool) -> None:
 
     async def work() -> Any:
         async with open_passages(settings) as passages:
-            check = await passages.check_model()
-            if check is not None and check.verdict == "other":
-                raise Failure(
-                    f"{check.explain(passages.collection)}; `chatkit-server doctor` says more"
-                )
+            # What does not answer now is met again, and told, by the search itself.
+            with suppress(ConnectionError):
+                check = await passages.check_model()
+                if check is not None and check.verdict == "other":
+                    raise Failure(
+                        f"{check.explain(passages.collection)}; `chatkit-server doctor` says more"
+                    )
             return await passages.search(query, limit=limit or settings.search_limit)
 
     hits = run(work)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chatkit_stores.answering import Mode
     from chatkit_tools import Embeddings, Passages, Reranker, Results, Source
     from chatkit_tools.mapping import FieldMapping
-    from chatkit_tools.survey import Finding
+    from chatkit_tools.findings import Finding
 
     from .attachments import Attachments
     from .journal import Journal
@@ -54,12 +54,17 @@ class GuardedSearch:
         self.breaker = Breaker("search", lambda error: isinstance(error, ConnectionError))
 
     async def search(self, query: str, *, limit: int = 8) -> Results:
+        from chatkit_tools import CollectionError
+
         with self.breaker.call():
             try:
                 async with asyncio.timeout(_SEARCH_WITHIN):
                     return await self._passages.search(query, limit=limit)
             except TimeoutError as error:
                 raise ConnectionError("the search does not answer") from error
+            except CollectionError as error:
+                # Settings that don't fit the collection. To a reader it is the same: no sources.
+                raise ConnectionError(str(error)) from error
 
 
 @dataclass(slots=True)
@@ -97,10 +102,12 @@ class Parts:
 
     @staticmethod
     async def _reach(ping: Any) -> Health:
+        from chatkit_tools import CollectionError
+
         try:
             async with asyncio.timeout(_PING_TIMEOUT):
                 await ping
-        except (ConnectionError, TimeoutError):
+        except (ConnectionError, TimeoutError, CollectionError):
             return "down"
         return "ok"
 
@@ -154,15 +161,20 @@ async def check_model(passages: Passages) -> None:
 
     A model of another size or kind gives an order that means nothing, and nothing else shows it.
     """
+    from chatkit_tools import CollectionError
+
     pause = _FIRST_PAUSE
     while True:
         try:
             check = await passages.check_model()
-        except Exception as error:  # the embedding service fails in ways of its own
-            logger.info("the embedding model could not be compared yet: %r", error)
+        except ConnectionError as error:
+            logger.info("the embedding model could not be compared yet: %s", error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
             continue
+        except CollectionError as error:
+            logger.error("%s", error)
+            return
         if check is not None and check.verdict != "same":
             level = logging.ERROR if check.verdict == "other" else logging.WARNING
             logger.log(level, "%s", check.explain(passages.collection))

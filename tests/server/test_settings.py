@@ -35,6 +35,11 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("REDIS_URL", "localhost:6379", "redis://, rediss:// or unix://"),
         ("CHATKIT_LANGUAGE", "klingon", "CHATKIT_LANGUAGE is 'klingon'"),
         ("OPENAI_BASE_URL", "http://localhost:11434/v1", "CHATKIT_MODEL is not set"),
+        ("CHATKIT_COLLECTION_TEXT", "metadata..text", "'metadata..text' is no path"),
+        ("CHATKIT_COLLECTION_URL", "url", "CHATKIT_COLLECTION_TEXT is not set"),
+        ("CHATKIT_COLLECTION_FILTER", "{must: []}", "no JSON"),
+        ("CHATKIT_COLLECTION_FILTER", '{"public": true}', "write it as Qdrant does"),
+        ("CHATKIT_COLLECTION_BASE_URL", "docs.acme.io", "CHATKIT_COLLECTION_BASE_URL is"),
         ("CHATKIT_EMBEDDING_MODEL", "minilm", "needs OPENAI_API_KEY or OPENAI_BASE_URL"),
         ("CHATKIT_RERANK_MODEL", "rerank-v3.5", "needs CHATKIT_RERANK_URL to call"),
         ("CHATKIT_RERANK_URL", "api.jina.ai/v1/rerank", "http:// or https://"),
@@ -107,6 +112,22 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHATKIT_ALLOWED_ORIGINS", "https://docs.acme.io, http://localhost:3000")
 
     assert read_settings().allowed_origins == ("https://docs.acme.io", "http://localhost:3000")
+
+
+def test_paths_into_a_payload_are_separated_by_commas(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "CHATKIT_COLLECTION_TEXT=page_content\n"
+        'CHATKIT_COLLECTION_HEADING="metadata.Header 2, metadata.Header 3"\n'
+        "CHATKIT_COLLECTION_TITLE='metadata.\"a, b.c\"'\n"
+        'CHATKIT_COLLECTION_FILTER={"must": [{"key": "public", "match": {"value": true}}]}\n'
+    )
+
+    settings = read_settings()
+
+    assert settings.collection_text == ("page_content",)
+    assert settings.collection_heading == ("metadata.Header 2", "metadata.Header 3")
+    assert settings.collection_title == ('metadata."a, b.c"',)
+    assert settings.collection_filter["must"][0]["match"] == {"value": True}
 
 
 def test_the_env_file_is_read(tmp_path: Path) -> None:

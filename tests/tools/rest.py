@@ -33,6 +33,8 @@ class RestServer(ThreadingHTTPServer):
         self.requests: list[tuple[str, str]] = []
         # Beginnings of paths below a collection that a Qdrant of former days does not know.
         self.lacks: set[str] = set()
+        # What happens just before a request is answered, once, by method and path below.
+        self.before: dict[tuple[str, str], Callable[[], object]] = {}
         self.calls: dict[tuple[str, str], Callable[[str, bytes], Any]] = {
             ("GET", ""): lambda name, _: self.client.get_collection(name),
             ("PUT", ""): self._create,
@@ -169,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
         _, _, name, *rest = path.split("/")
         below = "/".join(["", *rest]) if rest else ""
         call = self.server.find(self.command, below)
+        if happens := self.server.before.pop((self.command, below), None):
+            happens()
         if any(below.startswith(lacking) for lacking in self.server.lacks):
             call = self.server.unknown
         answer: Any
@@ -177,6 +181,9 @@ class _Handler(BaseHTTPRequestHandler):
                 answer, status = {"result": call(name, body), "status": "ok", "time": 0.0}, 200
         except ValidationError as exc:
             answer, status = {"status": {"error": f"Format error in JSON body: {exc}"}}, 400
+        except KeyError as exc:
+            missing = f"Not found: No point with id {exc} found"
+            answer, status = {"status": {"error": missing}}, 404
         except ValueError as exc:
             status = 404 if "not found" in str(exc) else 400
             answer = {"status": {"error": str(exc)}}

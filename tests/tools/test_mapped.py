@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chatkit_tools import (
+    CollectionError,
     CollectionMismatchError,
     OpenAIEmbeddings,
     SearchUnavailableError,
@@ -243,6 +245,67 @@ async def test_only_what_changed_is_weighed_again(place: Place, embedder: Embedd
 
     assert (summary.written, summary.unchanged) == (2, 4)
     assert "zeppelin" in (await passages.search("zeppelin"))[0].text
+
+
+async def test_a_point_that_goes_meanwhile_costs_only_itself(embedder: EmbeddingServer) -> None:
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(RestServer.run())
+        place = Place({"url": server.url}, stack)
+        connection = await fill(place, "langchain_style", embedder)
+        points, _ = await dump(connection, place)
+        passages = await place.open(mapping=LANGCHAIN)
+        server.before["PUT", "/points/vectors"] = lambda: server.client.delete(
+            place.name, [points[2]["id"]]
+        )
+
+        summary = await passages.add_lexical()
+
+        assert (summary.written, summary.gone) == (5, 1)
+        assert (await passages.add_lexical()).unchanged == 5
+
+
+async def test_a_run_that_broke_off_is_gone_on_with(embedder: EmbeddingServer) -> None:
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(RestServer.run())
+        place = Place({"url": server.url}, stack)
+        connection = await fill(place, "plain_client", embedder)
+        passages = await place.open(mapping=PLAIN)
+        server.lacks.add("/points/vectors")
+
+        with pytest.raises(CollectionError, match="run this again"):
+            await passages.add_lexical()
+        _, info = await dump(connection, place)
+        server.lacks.clear()
+        summary = await passages.add_lexical()
+
+        assert not info["config"]["metadata"]["chatkit"]["lexical"]["complete"]
+        assert (summary.written, summary.added_vector) == (12, False)
+
+
+async def test_one_of_ours_is_not_mapped(place: Place, docs_folder: Path) -> None:
+    await (await place.open()).index(docs_folder)
+    mapped = await place.open(mapping=FieldMapping(text=("text",), url=("url",)))
+
+    with pytest.raises(CollectionMismatchError, match="unset CHATKIT_COLLECTION_TEXT"):
+        await mapped.add_lexical()
+
+
+async def test_a_filter_keeps_the_search_to_a_part(
+    place: Place, embedder: EmbeddingServer, embeddings: OpenAIEmbeddings
+) -> None:
+    await fill(place, "plain_client", embedder)
+    only = {"must": [{"key": "version", "match": {"value": "1.0"}}]}
+    mapping = replace(PLAIN, version=(), filter=only)
+    passages = await place.open(embeddings=embeddings, mapping=mapping)
+
+    hits = await passages.search("kill switch", limit=20)
+
+    assert hits
+    assert all("Lantern 1.0" in hit.text for hit in hits)
+    assert await passages.count() == 6
+    await passages.add_lexical()
+    words = await (await place.open(mapping=replace(PLAIN, version=()))).search("visitors")
+    assert all("Lantern 1.0" in hit.text for hit in words)
 
 
 async def test_a_server_that_is_too_old_is_named_with_the_way_out(

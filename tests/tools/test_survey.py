@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from chatkit_tools import OpenAIEmbeddings, SearchUnavailableError
+from chatkit_tools.findings import Finding
 from chatkit_tools.mapping import FieldMapping
-from chatkit_tools.survey import Finding, Survey
+from chatkit_tools.survey import Survey
 from tests.tools.embedder import EmbeddingServer
 from tests.tools.foreign.filling import LANGCHAIN, PLAIN, dump, fill
 from tests.tools.place import Place

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 from chatkit_tools.collection import LEXICAL
 from chatkit_tools.errors import CollectionError, CollectionMismatchError
+from chatkit_tools.layout import STATE, Layout
 from chatkit_tools.lexical import Lexical, LexicalText, SparseVector, lexical_text
-from chatkit_tools.mapped import STATE, Layout, MappedCollection, Point
+from chatkit_tools.mapped import MappedCollection, Point
 
 _BATCH = 128
 # Weights stay comparable while the mean length does not drift further than this.
@@ -81,6 +82,11 @@ class LexicalRun:
                 f"there is no collection {collection.name!r}; name the one that is to be searched"
                 " in QDRANT_COLLECTION"
             )
+        if await collection.is_ours():
+            raise CollectionMismatchError(
+                f"the collection {collection.name!r} was made by `chatkit-server index` and has"
+                " lexical vectors; unset CHATKIT_COLLECTION_TEXT to search it"
+            )
         has_vector = self._check(layout)
         mean, points = await self._measure(layout)
         if not points:
@@ -110,11 +116,6 @@ class LexicalRun:
     def _check(self, layout: Layout) -> bool:
         """Tell whether there is room for the vectors already, or refuse."""
         name = self._collection.name
-        if layout.is_ours and any(key == "born" for key in layout.indexed):
-            raise CollectionMismatchError(
-                f"the collection {name!r} was made by `chatkit-server index` and has lexical"
-                " vectors; unset CHATKIT_COLLECTION_TEXT to search it"
-            )
         if any(vector.name == LEXICAL for vector in layout.dense):
             raise CollectionMismatchError(
                 f"the collection {name!r} has a dense vector of the name {LEXICAL!r}, which is the"

@@ -214,7 +214,8 @@ class Passages:
         None where there is nothing to compare: no model, no dense vectors, or no text.
 
         Raises:
-            SearchUnavailableError: Qdrant does not answer.
+            SearchUnavailableError: Qdrant or the embedding model does not answer.
+            CollectionMismatchError: the mapping does not fit the collection.
         """
         if self._embeddings is None:
             return None
@@ -223,7 +224,12 @@ class Passages:
         if view is None or view.shape.dense_size is None:
             return None
         samples = await self._collection.sample_dense(self._embeddings.model)
-        check = await compare(samples, self._embeddings)
+        try:
+            check = await compare(samples, self._embeddings)
+        except Exception as exc:  # services fail in ways of their own
+            raise SearchUnavailableError(
+                f"the embedding model {self._embeddings.model!r} does not answer: {exc!r}"
+            ) from exc
         self._other_model = ""
         if check and check.verdict == "other":
             self._other_model = check.explain(self._collection.name)

@@ -1,36 +1,35 @@
 """Looks at a collection and says what is right, what is wrong, and what to do."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import quote
 
-from chatkit_tools.collection import LEXICAL, Collection
+from chatkit_tools.collection import Collection
 from chatkit_tools.connection import Connection, connect_place
 from chatkit_tools.embeddings import Embeddings
 from chatkit_tools.errors import CollectionError, CollectionMismatchError
-from chatkit_tools.mapped import DenseVector, Layout, MappedCollection, choose_vector
-from chatkit_tools.mapping import FieldMapping, condition_key
+from chatkit_tools.findings import (
+    Finding,
+    Status,
+    as_sentence,
+    evidence_lines,
+    find_in_fields,
+    find_in_indexes,
+    find_in_sparse,
+    guess_vector,
+    hint_lines,
+    vector_table,
+)  # fmt: skip
+from chatkit_tools.layout import DenseVector, Layout, choose_vector
+from chatkit_tools.mapped import MappedCollection
+from chatkit_tools.mapping import FieldMapping
 from chatkit_tools.note import FORMAT, Note
 from chatkit_tools.probe import ModelCheck, compare
-from chatkit_tools.proposal import Proposal, propose
+from chatkit_tools.proposal import propose
 
-Status = Literal["ok", "warning", "error"]
 _SAMPLE = 256
-_LONG_CHARS = 8_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; `advice` says what to do where something is to be done."""
-
-    name: str
-    status: Status
-    message: str
-    advice: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Survey:
@@ -173,13 +172,13 @@ class Survey:
 
     async def _look_at_unmapped(self, layout: Layout) -> list[Finding]:
         payloads = await self._sample()
-        vector = self._guess_vector(layout)
+        vector = guess_vector(layout)
         proposal = propose(payloads, vector)
         by = f", it seems {proposal.kind}," if proposal and proposal.kind else ""
         message = (
             f"Something else{by} filled the collection {self._name!r} ({layout.points} points)."
         )
-        details: dict[str, Any] = {"points": layout.points, "vectors": _vectors(layout)}
+        details: dict[str, Any] = {"points": layout.points, "vectors": vector_table(layout)}
         if not payloads:
             return [
                 Finding(
@@ -206,19 +205,19 @@ class Survey:
                 "mapping",
                 "error",
                 f"{message} It can be searched as it is once its fields are mapped.\n"
-                + "\n".join(_evidence(proposal)),
+                + "\n".join(evidence_lines(proposal)),
                 "Put these lines into .env, correct them where they are wrong, and run"
-                " `chatkit-server doctor` again:\n" + "\n".join(lines + _hints(proposal)),
+                " `chatkit-server doctor` again:\n" + "\n".join(lines + hint_lines(proposal)),
                 details | {"kind": proposal.kind, "lines": lines},
             ),
-            *self._look_at_sparse(layout),
+            *find_in_sparse(layout),
             *await self._look_at_model(),
         ]
 
     async def _look_at_mapped(
         self, collection: MappedCollection, layout: Layout, mapping: FieldMapping
     ) -> list[Finding]:
-        if layout.is_ours and "born" in layout.indexed:
+        if await collection.is_ours():
             return [
                 Finding(
                     "mapping",
@@ -235,17 +234,17 @@ class Survey:
                 f"The collection {self._name!r} has {layout.points} points; it is read, and never"
                 " written to.",
                 "" if layout.points else "Fill it, or name another one in QDRANT_COLLECTION.",
-                {"points": layout.points, "vectors": _vectors(layout)},
+                {"points": layout.points, "vectors": vector_table(layout)},
             )
         ]
         payloads = await self._sample()
         if payloads:
-            found += _look_at_fields(mapping, payloads)
+            found += find_in_fields(mapping, payloads)
         found += await self._look_at_model()
         try:
             vector = choose_vector(self._name, layout, mapping.vector)
         except CollectionMismatchError as error:
-            found.append(Finding("vectors", "error", _sentence(error), "", _vectors(layout)))
+            found.append(Finding("vectors", "error", as_sentence(error), "", vector_table(layout)))
             vector = None
         if vector is not None and self._embeddings is not None:
             found += self._look_at_size(vector)
@@ -266,8 +265,8 @@ class Survey:
                 )
             )
         found += await self._look_at_lexical(collection, layout)
-        found += self._look_at_sparse(layout)
-        return found + _look_at_indexes(mapping, layout)
+        found += find_in_sparse(layout)
+        return found + find_in_indexes(mapping, layout)
 
     async def _look_at_lexical(self, collection: MappedCollection, layout: Layout) -> list[Finding]:
         state = layout.lexical_state
@@ -295,33 +294,6 @@ class Survey:
             )
             return [Finding("lexical", "warning", message, advice, {"missing": missing})]
         return [Finding("lexical", "ok", f"All its points have lexical vectors ({language}).")]
-
-    def _look_at_sparse(self, layout: Layout) -> list[Finding]:
-        others = [name for name in layout.sparse if name != LEXICAL or not layout.lexical_state]
-        if not others:
-            return []
-        return [
-            Finding(
-                "sparse",
-                "ok",
-                f"Its own sparse vectors ({', '.join(map(repr, others))}) are not searched: they"
-                " don't say which model made them, and a question must be weighed by the same.",
-            )
-        ]
-
-    def _guess_vector(self, layout: Layout) -> str | None:
-        usable = [vector for vector in layout.dense if not vector.multiple]
-        if len(usable) < 2 or any(not vector.name for vector in usable):
-            # The only one is found without a setting.
-            return None
-        words = ("dense", "text", "content", "default", "passage", "chunk", "body", "page")
-        return min(
-            usable,
-            key=lambda vector: (
-                next((at for at, word in enumerate(words) if word in vector.name), len(words)),
-                vector.name,
-            ),
-        ).name
 
     # The embedding model.
 
@@ -353,7 +325,7 @@ class Survey:
         if self._size in (None, vector.size):
             return []
         check = ModelCheck(self._embeddings.model, vector.size, self._size or 0)
-        return [Finding("model", "error", _sentence(check.explain(self._name)), _OTHER_MODEL)]
+        return [Finding("model", "error", as_sentence(check.explain(self._name)), _OTHER_MODEL)]
 
     async def _probe(self, collection: Collection) -> list[Finding]:
         if self._size is None or self._embeddings is None:
@@ -373,7 +345,7 @@ class Survey:
             Finding(
                 "model",
                 status,
-                _sentence(check.explain(self._name)),
+                as_sentence(check.explain(self._name)),
                 _OTHER_MODEL if status == "error" else "",
                 {"cosines": [round(value, 3) for value in check.cosines]},
             )
@@ -408,119 +380,3 @@ _OTHER_MODEL = (
     "Set CHATKIT_EMBEDDING_MODEL (and CHATKIT_EMBEDDING_SIZE where its vectors were shortened) as"
     " they were when the collection was filled, or unset it to search by words."
 )
-
-
-def _look_at_fields(mapping: FieldMapping, payloads: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Check that what is mapped is there."""
-    found: list[Finding] = []
-    read = [mapping.read("", payload) for payload in payloads]
-    total = len(read)
-    texts = sum(bool(one["text"]) for one in read)
-    if not texts:
-        proposal = propose(payloads)
-        better = "; perhaps " + " or ".join(proposal.mapping.text) if proposal else ""
-        return [
-            Finding(
-                "mapping",
-                "error",
-                f"None of {total} points has text in {', '.join(mapping.text)}{better}.",
-                "Correct CHATKIT_COLLECTION_TEXT.",
-            )
-        ]
-    example = next(one for one in read if one["text"])
-    place = " › ".join([example["title"], *example["headings"]])
-    found.append(
-        Finding(
-            "mapping",
-            "ok" if texts == total else "warning",
-            f"{texts} of {total} points have text; a citation reads: {place} ({example['url']}).",
-            "" if texts == total else "Points without text are never found.",
-        )
-    )
-    without = sum(mapping.address(_first(mapping, payload)) is None for payload in payloads)
-    if without:
-        found.append(
-            Finding(
-                "links",
-                "error" if without == total else "warning",
-                f"{without} of {total} points give no address, so citations of them lead to"
-                f" {mapping.base_url}.",
-                "Correct CHATKIT_COLLECTION_URL; for paths of files, set CHATKIT_COLLECTION_ROOT"
-                " to the folder that they start with and CHATKIT_COLLECTION_BASE_URL to where the"
-                " docs stand.",
-            )
-        )
-    long = sum(len(one["text"]) > _LONG_CHARS for one in read)
-    if long > total / 10:
-        found.append(
-            Finding(
-                "length",
-                "warning",
-                f"{long} of {total} points have more than {_LONG_CHARS} characters: their answers"
-                " cite whole pages and cost many tokens.",
-                "Let what fills the collection split at headings.",
-            )
-        )
-    return found
-
-
-def _first(mapping: FieldMapping, payload: Mapping[str, Any]) -> str:
-    return FieldMapping(text=mapping.url).read_text(payload)
-
-
-def _look_at_indexes(mapping: FieldMapping, layout: Layout) -> list[Finding]:
-    missing = [
-        key
-        for paths in (mapping.version, mapping.locale)
-        for path in paths[:1]
-        if (key := condition_key(path)) not in layout.indexed
-    ]
-    if not missing:
-        return []
-    requests = "; ".join(
-        f'PUT /collections/NAME/index {{"field_name": "{key}", "field_schema": "keyword"}}'
-        for key in missing
-    )
-    return [
-        Finding(
-            "indexes",
-            "warning",
-            f"Filters ask for {', '.join(missing)}, which has no index"
-            + (
-                ", and this server refuses them without one: all versions and languages are"
-                " searched."
-                if layout.filters_need_index
-                else ", so each reads the payload of every point."
-            ),
-            f"Have what fills the collection make it: {requests}",
-        )
-    ]
-
-
-def _evidence(proposal: Proposal) -> list[str]:
-    return [
-        f"  {name:8} {one.path}: {one.share:.0%} of the points have it, such as {one.example!r}"
-        for name, several in proposal.evidence.items()
-        for one in several
-    ]
-
-
-def _hints(proposal: Proposal) -> list[str]:
-    found = proposal.evidence.get("url", ())
-    if not found:
-        return ["# Citations need addresses: CHATKIT_COLLECTION_URL=the field with URL or path"]
-    if not found[0].example.startswith(("http://", "https://")):
-        return ["CHATKIT_COLLECTION_BASE_URL=https://docs.example.com/docs/"]
-    return []
-
-
-def _vectors(layout: Layout) -> dict[str, Any]:
-    return {
-        vector.name or "(without a name)": f"{vector.size}, {vector.distance}"
-        for vector in layout.dense
-    } | {name: f"sparse, {modifier or 'no modifier'}" for name, modifier in layout.sparse.items()}
-
-
-def _sentence(said: object) -> str:
-    text = str(said)
-    return f"{text[:1].upper()}{text[1:]}."
