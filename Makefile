@@ -22,7 +22,7 @@ help: ## Show this list
 
 .PHONY: run
 run: .make/python .make/site ## Set everything up, index the docs, serve them with the chat
-	@$(BIN)/chatkit-server index web/site/docs --base-url /docs
+	@$(BIN)/chatkit-server index web/site/build
 	@CHATKIT_SITE_DIR=web/site/build CHATKIT_SITE_NAME="$${CHATKIT_SITE_NAME:-chatkit-server}" \
 		exec $(BIN)/chatkit-server serve
 
