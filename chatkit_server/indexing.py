@@ -83,6 +83,11 @@ def _read_headers(_: click.Context, __: click.Parameter, values: tuple[str, ...]
     help="Take no SOURCE: add what a search by words needs to a collection that something else "
     "fills. Takes Qdrant 1.18.",
 )
+@click.option(
+    "--remove",
+    metavar="NAME",
+    help="Take no SOURCE: remove all pages of the source of this name, a --base-url or a site.",
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing, and tell what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -91,6 +96,7 @@ def index(
     base_url: str | None,
     prune: bool,
     add_lexical: bool,
+    remove: str | None,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -125,7 +131,9 @@ def index(
             raise Failure("--add-lexical takes no SOURCE: the text is in the collection")
         _add_lexical(dry_run=dry_run, as_json=as_json, quiet=quiet)
         return
-    if source is None:
+    if remove is not None and source is not None:
+        raise Failure("--remove takes no SOURCE, only the name of one")
+    if source is None and remove is None:
         raise Failure("name the SOURCE to index; `chatkit-server index --help` lists the kinds")
     if base_url is not None and not re.match(r"/|https?://", base_url):
         raise Failure(f"--base-url is {base_url!r}; it must start with / or https://")
@@ -134,8 +142,10 @@ def index(
 
     async def work() -> Any:
         settings.make_data_dir()
-        opened = open_source(source, base_url=base_url, **options)
+        opened = open_source(source, base_url=base_url, **options) if source else None
         async with open_passages(settings) as passages:
+            if opened is None:
+                return await passages.remove(str(remove), dry_run=dry_run)
             with _showing(not (quiet or as_json)) as progress:
                 return await passages.index(opened, prune=prune, dry_run=dry_run, progress=progress)
 

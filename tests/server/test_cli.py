@@ -171,6 +171,19 @@ def test_a_dry_run_tells_what_an_index_run_would_do(place: Path) -> None:
     assert "0 added, 0 changed, 1 removed" in done.stdout
 
 
+def test_a_source_is_removed_by_its_name(place: Path) -> None:
+    run(place, "index", "docs", "--base-url", "/docs")
+
+    unknown = run(place, "index", "--remove", "/blog")
+    both = run(place, "index", "docs", "--remove", "/docs")
+    removed = run(place, "index", "--remove", "/docs")
+
+    assert "has no page of '/blog'" in unknown.stderr
+    assert "its sources are '/docs/'" in unknown.stderr
+    assert "--remove takes no SOURCE" in both.stderr
+    assert "3 removed" in removed.stdout
+
+
 @pytest.mark.parametrize(
     "command", ["serve", "index", "search", "ask", "eval", "migrate", "answering"]
 )

@@ -15,7 +15,12 @@ from tests.server.test_citations import Found
 def passage(text: str, coverage: float = 0.9, **fields: Any) -> Any:
     """A hit as a search gives it, as far as it is rendered."""
     hit = Found("1", "/docs/x", "Page", ("Section",), text)
-    values: dict[str, Any] = {"url": hit.url, "title": hit.title, "headings": hit.headings, "text": text}
+    values: dict[str, Any] = {
+        "url": hit.url,
+        "title": hit.title,
+        "headings": hit.headings,
+        "text": text,
+    }
     values |= {"page": "/docs/x", "position": 0, "before": "", "after": "", "also": ()}
     return type("Hit", (), {**values, "coverage": coverage, **fields})()
 

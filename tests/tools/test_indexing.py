@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from chatkit_tools import (
     CollectionBusyError,
     CollectionError,
+    CollectionMismatchError,
     Document,
     EmbeddingsError,
     MarkdownFolder,
@@ -239,6 +241,54 @@ async def test_each_source_prunes_its_own_pages_alone(place: Place) -> None:
     pruned = await passages.index(Pages("/a", {"/a/1": "walrus"}))
     assert (pruned.removed, pruned.kept, pruned.passages) == (1, 0, 2)
     assert sorted(await urls(passages, "walrus")) == ["/a/1", "/b/1"]
+
+
+async def test_a_collection_of_an_older_form_is_written_anew(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    passages = await place.open()
+    pages = Pages("/", {f"/{number}": f"walrus {number}" for number in range(3)})
+    await passages.index(pages)
+    collection = await place.collection()
+    note = await collection.read_note()
+    assert note is not None
+    await collection.write_note(replace(note, format=1))
+
+    reader = await place.open()
+    assert not await reader.search("walrus")
+    assert "run `chatkit-server index` again" in caplog.text
+    summary = await passages.index(pages)
+
+    assert (summary.changed, summary.unchanged, summary.passages) == (3, 0, 3)
+    assert len(await reader.search("walrus")) == 3
+    assert (await passages.index(pages)).unchanged == 3
+
+
+async def test_a_collection_of_a_newer_form_is_left_alone(place: Place) -> None:
+    passages = await place.open()
+    await passages.index(Pages("/", {"/a": "walrus"}))
+    collection = await place.collection()
+    note = await collection.read_note()
+    assert note is not None
+    await collection.write_note(replace(note, format=999))
+
+    with pytest.raises(CollectionMismatchError, match="by a newer version"):
+        await passages.index(Pages("/", {"/b": "walrus"}))
+
+
+async def test_a_source_is_removed_by_its_name(place: Place) -> None:
+    passages = await place.open()
+    await passages.index(Pages("/docs/1.0/", {"/docs/1.0/a": "walrus"}, version="1.0"))
+    await passages.index(Pages("/docs/", {"/docs/a": "walrus"}, version="2.0"))
+
+    with pytest.raises(SourceError, match=r"no page of '1\.0'; its sources are '/docs/', '/docs/1"):
+        await passages.remove("1.0")
+    assert (await passages.remove("/docs/1.0/", dry_run=True)).removed == 1
+    assert await passages.count() == 2
+    assert (await passages.remove("/docs/1.0/")).removed == 1
+
+    assert await urls(passages, "walrus", "1.0") == ["/docs/a"]
+    assert (await passages.remove("/docs/")).passages == 0
 
 
 async def test_a_page_that_another_source_brings_moves_to_it(place: Place) -> None:

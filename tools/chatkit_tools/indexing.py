@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -22,6 +22,7 @@ from chatkit_tools.note import FORMAT, Note
 from chatkit_tools.passage import Passage, make_passages
 from chatkit_tools.source import (
     Document,
+    Read,
     SkippedDocument,
     Source,
     UnchangedDocument,
@@ -93,6 +94,18 @@ class _Page:
     document: Document
     passages: list[Passage]
     lengths: list[int]
+
+
+class NoSource:
+    """Has the name of a source and none of its pages: to index it removes them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.total = 0
+
+    async def read(self, known: Mapping[str, str]) -> AsyncIterator[Read]:
+        for _ in ():
+            yield SkippedDocument("", "")
 
 
 class IndexRun:
@@ -189,6 +202,16 @@ class IndexRun:
                 " chatkit-server; use that one, or name another collection in QDRANT_COLLECTION"
             )
         self._stored = await Stored.load(self._collection, self._note, source.name)
+        if isinstance(source, NoSource):
+            names = sorted({edition.source for edition in self._stored.seen.values()})
+            shortened = source.name.rstrip("/")
+            same = [name for name in names if name.rstrip("/") == shortened]
+            if not same:
+                raise SourceError(
+                    f"the collection {self._collection.name!r} has no page of {source.name!r};"
+                    f" its sources are {', '.join(map(repr, names)) or 'none'}"
+                )
+            source.name = same[0]
 
     async def _read(self, source: Source) -> None:
         tally = self._tally
@@ -214,7 +237,7 @@ class IndexRun:
             if self._progress:
                 self._progress(tally.done, source.total)
         await self._write(gathered)
-        if not tally.present:
+        if not tally.present and not isinstance(source, NoSource):
             # A wrong path, or a check-out that failed, must not empty what readers search in.
             raise SourceError(
                 f"nothing could be indexed of {tally.done} pages; nothing was changed"
@@ -287,6 +310,7 @@ class IndexRun:
             or stored.dead
             or any(stored.marked())
             or (note and not (note.complete and note.language == self._lexical.language))
+            or (note and note.format != FORMAT)
         )
 
     def _gone(self, source: Source) -> dict[str, Edition]:
@@ -313,7 +337,7 @@ class IndexRun:
         if self._note is None:
             mean = sum(lengths) / len(lengths) if lengths else 1.0
             self._note = Note(self._lexical.language, mean)
-        self._note = await self._lease.take(replace(self._note, format=FORMAT))
+        self._note = await self._lease.take(self._note)
         self._writing = True
         await self._collection.create_field_indexes(self._shape.fields)
         if self._size is not None and self._shape.dense_size is None:
@@ -390,6 +414,7 @@ class IndexRun:
             model=self._model or self._note.model,
             versions=order_versions((page, version) for page, (version, _) in pages.items()),
             locales=order_locales((page, locale) for page, (_, locale) in pages.items()),
+            format=FORMAT,
             indexed_at=datetime.now(UTC).isoformat(timespec="seconds"),
             writer=None,
         )
@@ -411,7 +436,7 @@ class IndexRun:
         # At first the mean is that of the first pages.
         drift = _DRIFT if note.generation else 0.02
         drifted = abs(mean - note.mean_length) > drift * note.mean_length
-        if note.complete and note.language == language and not drifted:
+        if note.complete and note.language == language and note.format == FORMAT and not drifted:
             return
         note = replace(note, complete=False, language=language, mean_length=mean)
         await self._collection.write_note(note)

@@ -14,7 +14,7 @@ from chatkit_tools.collection import Collection, Found, Query, Shape
 from chatkit_tools.connection import connect_place
 from chatkit_tools.embeddings import Embeddings
 from chatkit_tools.errors import CollectionMismatchError, SearchUnavailableError
-from chatkit_tools.indexing import IndexRun, IndexSummary, Progress, check_size
+from chatkit_tools.indexing import IndexRun, IndexSummary, NoSource, Progress, check_size
 from chatkit_tools.lexical import Lexical, SparseVector
 from chatkit_tools.mapped import MappedCollection
 from chatkit_tools.mapping import FieldMapping
@@ -164,12 +164,26 @@ class Passages:
             CollectionBusyError: another run is writing.
             SearchUnavailableError: Qdrant does not answer.
         """
-        if isinstance(self._collection, MappedCollection):
-            raise self._collection.read_only()
         if isinstance(source, Path):
             from chatkit_tools.documents import MarkdownFolder
 
             source = MarkdownFolder(source, base_url, trailing_slash=trailing_slash)
+        return await self._run(source, prune=prune, dry_run=dry_run, progress=progress)
+
+    async def remove(self, source: str, *, dry_run: bool = False) -> IndexSummary:
+        """Remove all pages that a source brought, by its name; see `index`."""
+        return await self._run(NoSource(source), dry_run=dry_run)
+
+    async def _run(
+        self,
+        source: Source,
+        *,
+        prune: bool = True,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> IndexSummary:
+        if isinstance(self._collection, MappedCollection):
+            raise self._collection.read_only()
         run = IndexRun(
             self._collection,
             self._lexical,

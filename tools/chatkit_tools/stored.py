@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chatkit_tools.collection import Collection
-from chatkit_tools.note import Note
+from chatkit_tools.note import FORMAT, Note
 
 _FIELDS = (
     "page", "source", "hash", "fingerprint", "model", "passages", "length", "version", "locale",
@@ -30,10 +30,12 @@ class Edition:
     marked: list[str] = field(default_factory=list)
     """Those that the next generation no longer has."""
     length: int = 0
+    is_current: bool = True
+    """Whether its passages have the form that this version writes."""
 
     def is_whole(self, model: str | None) -> bool:
         """Tell whether nothing is missing, dense vectors of this model included."""
-        return len(self.ids) == self.wanted and model in (None, self.model)
+        return self.is_current and len(self.ids) == self.wanted and model in (None, self.model)
 
 
 class Stored:
@@ -51,6 +53,7 @@ class Stored:
         """Read what the collection has."""
         stored = cls()
         generation = note.generation if note else -1
+        is_current = note is not None and note.format == FORMAT
         editions: dict[tuple[str, str, int], Edition] = {}
         async for id_, payload in collection.scroll(_FIELDS):
             born, died = payload.get("born"), payload.get("died")
@@ -67,6 +70,7 @@ class Stored:
                 edition.marked.append(id_)
         for (page, _, born), edition in editions.items():
             if born <= generation:
+                edition.is_current = is_current
                 stored._add(stored.seen, page, edition)
             elif edition.source == source:
                 stored._add(stored.waiting, page, edition)
