@@ -45,8 +45,8 @@ def _read_headers(_: click.Context, __: click.Parameter, values: tuple[str, ...]
     " folder, what its pages say for a built site, where it is read for a site]",
 )
 @click.option("--trailing-slash", is_flag=True, help="The site's addresses end with a slash.")
-@click.option("--version", default="", help="Of all pages of a folder, such as 2.0.")
-@click.option("--locale", default="", help="Language of all pages of a folder, such as en.")
+@click.option("--version", default="", help="Of all pages, such as 2.0.")
+@click.option("--locale", default="", help="Language of all pages, such as en.")
 @click.option(
     "--prune/--no-prune",
     default=True,

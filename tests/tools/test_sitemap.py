@@ -95,6 +95,19 @@ class TestFreshness:
 
         assert all(isinstance(one, Document) for one in found.values())
 
+    async def test_all_pages_may_be_of_one_version_and_language(self, site: Site) -> None:
+        site.lists("/a")
+        site.pages["/a"] = html("A")
+        first = await read(site)
+
+        second = (await read(site, fingerprints(first), version="2.0", locale="de"))["/a"]
+
+        assert isinstance(first["/a"], Document)
+        assert (first["/a"].version, first["/a"].locale) == ("", "en")
+        # Although the page itself is the same.
+        assert isinstance(second, Document)
+        assert (second.version, second.locale) == ("2.0", "de")
+
     async def test_what_another_version_read_is_read_again(self, site: Site) -> None:
         site.lists("/a")
         site.pages["/a"] = html("A")

@@ -24,7 +24,7 @@ class Fingerprint:
     """The address in the sitemap, where that redirects to the page."""
     hash: str = ""
     reader: str = ""
-    """The version of the code that read the page; another one may make something else of it."""
+    """Who read the page, and as what: another version may make something else of it."""
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -35,6 +35,8 @@ def open_source(
         return Sitemap(
             where,
             base_url=base_url,
+            version=version,
+            locale=locale,
             headers=headers,
             include=include,
             exclude=exclude,

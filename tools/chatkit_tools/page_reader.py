@@ -31,16 +31,26 @@ class PageReader:
     """Reads pages for one run; `known` has the fingerprints of the last one, by address."""
 
     def __init__(
-        self, site: Website, pages: PageList, patterns: Patterns, known: Mapping[str, str]
+        self,
+        site: Website,
+        pages: PageList,
+        patterns: Patterns,
+        known: Mapping[str, str],
+        *,
+        version: str = "",
+        locale: str = "",
     ) -> None:
         self._site = site
         self._pages = pages
         self._place = pages.place
         self._patterns = patterns
+        self._version = version
+        self._locale = locale
+        self._reader = "/".join((VERSION, version, locale))
         self._known: dict[str, tuple[str, Fingerprint]] = {}
         for address, text in known.items():
             fingerprint = Fingerprint.parse(text)
-            if fingerprint.reader != VERSION:
+            if fingerprint.reader != self._reader:
                 fingerprint = Fingerprint(listed=fingerprint.listed)
             self._known[page_key(address)] = address, fingerprint
             if fingerprint.listed:
@@ -190,8 +200,8 @@ class PageReader:
             url=address,
             title=html.title,
             pieces=html.pieces,
-            version=html.version,
-            locale=html.locale,
+            version=self._version or html.version,
+            locale=self._locale or html.locale,
             breadcrumbs=html.breadcrumbs,
         )
         listed = self._place.publish(page.url)
@@ -201,7 +211,7 @@ class PageReader:
             lastmod=settle(page.lastmod),
             listed=listed if page_key(listed) != page_key(address) else "",
             hash=document.hash[:16],
-            reader=VERSION,
+            reader=self._reader,
         )
         return replace(document, fingerprint=str(fingerprint)), original
 

@@ -29,7 +29,8 @@ class Sitemap:
 
     Only pages of the same host are read, and of a site's address with a path those below it.
     With a `base_url`, what the sitemap lists there is read beside the sitemap, and known by its
-    address there: so a preview is indexed for the site that it is going to be.
+    address there: so a preview is indexed for the site that it is going to be. `version` and
+    `locale` are those of all its pages; empty for what each page says.
 
     Pages are asked for with what the last run kept of them, so that a site sends those only that
     are others by now. Not asked for are those of which the sitemap says that they have not been
@@ -42,6 +43,8 @@ class Sitemap:
         url: str,
         *,
         base_url: str | None = None,
+        version: str = "",
+        locale: str = "",
         headers: Mapping[str, str] | None = None,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
@@ -61,6 +64,8 @@ class Sitemap:
             )
         self._start = start if _SITEMAP_PATH.search(start.path) else _as_folder(start)
         self._base_url = base_url
+        self._version = version
+        self._locale = locale
         self._headers = _check(headers or {})
         self._patterns = Patterns.of(include, exclude)
         self._concurrency = concurrency
@@ -100,7 +105,9 @@ class Sitemap:
             self._total = len(pages.pages)
             for note in pages.notes:
                 yield note
-            reader = PageReader(site, pages, self._patterns, known)
+            reader = PageReader(
+                site, pages, self._patterns, known, version=self._version, locale=self._locale
+            )
             async with aclosing(self._read_pages(reader, list(pages.pages.values()))) as reads:
                 async for read in reads:
                     yield read
