@@ -321,7 +321,9 @@ class TestWhichPages:
             "/1.0/a": html("A", head=canonical.format(f"{site.url}/a")),
             "/a": html("A", head=canonical.format("/a")),
             "/b": html("B", head=canonical.format("https://b.example/b")),
-            "/c": html("C", head=canonical.format(f"{site.url}/c/")),
+            "/c": html(
+                "C", "See <a href='#there'>there</a>.", head=canonical.format(f"{site.url}/c/")
+            ),
         }
 
         found = await read(site)
@@ -333,7 +335,9 @@ class TestWhichPages:
         assert isinstance(found["/a"], Document)
         # A canonical address that nobody reads must not cost the page.
         assert isinstance(found["/b"], Document)
-        assert isinstance(found["/c/"], Document)
+        third = found["/c/"]
+        assert isinstance(third, Document)
+        assert f"[there]({site.url}/c/#there)" in third.pieces[0].text
 
     async def test_of_pages_that_name_each_other_as_the_original_one_is_kept(
         self, site: Site

@@ -187,19 +187,24 @@ class PageReader:
             raise FetchError(str(exc)) from None
         if html.left_out:
             raise LeftOutError(html.left_out)
-        original = ""
+        original, pieces = "", html.pieces
         canonical = self._place.find(html.canonical) if html.canonical else None
         if canonical:
             key = page_key(canonical)
             if key == page_key(answer.url):
-                address = self._place.publish(canonical)
+                read_at, address = address, self._place.publish(canonical)
+                # Links within the page were made whole with the address that it was read at.
+                pieces = tuple(
+                    replace(piece, text=piece.text.replace(f"]({read_at}#", f"]({address}#"))
+                    for piece in pieces
+                )
             elif key in self._pages.pages:
                 original = canonical
         document = Document(
             path=address,
             url=address,
             title=html.title,
-            pieces=html.pieces,
+            pieces=pieces,
             version=self._version or html.version,
             locale=self._locale or html.locale,
             breadcrumbs=html.breadcrumbs,
