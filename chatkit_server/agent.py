@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,21 @@ from .instructions import instructions
 from .settings import Settings
 
 
-@asynccontextmanager
-async def open_models(settings: Settings) -> AsyncIterator[tuple[dict[str, Model], ModelSettings]]:
-    """The configured models by name, the default one first, and what is said with each call.
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The configured models of one server."""
 
-    Their connections are closed when the block ends.
-    """
+    answering: dict[str, Model]
+    """By name, the default one first."""
+    settings: ModelSettings
+    """What is said with each call."""
+    rewriting: Model | None
+    """Rewrites questions for the search."""
+
+
+@asynccontextmanager
+async def open_models(settings: Settings) -> AsyncIterator[Models]:
+    """The configured models; their connections are closed when the block ends."""
     key = settings.openai_api_key
     async with StreamingClient(
         # Servers of one's own mostly want none, the client always wants one.
@@ -48,7 +58,12 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[dict[str, Model
         if settings.chat_completions:
             make, model_settings = OpenAIChatCompletionsModel, ModelSettings(include_usage=True)
         names = (settings.model or get_default_model(), *settings.models)
-        yield {name: make(name, client) for name in names}, model_settings
+        rewriting = settings.rewrite_model
+        yield Models(
+            {name: make(name, client) for name in names},
+            model_settings,
+            make(rewriting, client) if rewriting else None,
+        )
 
 
 def make_agent(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from agents import Agent, RunConfig, Runner, TResponseInputItem
 from agents.exceptions import ModelBehaviorError
@@ -21,6 +21,7 @@ from chatkit.types import (
     InferenceOptions,
     NoticeEvent,
     ProgressUpdateEvent,
+    ThreadItem,
     ThreadItemRemovedEvent,
     ThreadItemUpdatedEvent,
     ThreadMetadata,
@@ -32,17 +33,20 @@ from chatkit.types import (
 from .allowance import Allowance
 from .breaker import Breaker
 from .citations import Citer
-from .context import RequestContext
+from .context import RequestContext, place
+from .courtesy import courtesy
 from .failures import cut_off, explain, is_outage, reason
 from .file_parts import FileParts
 from .followup import complete
 from .history import model_input, recent_attachments
-from .instructions import page_note
+from .inquiry import Inquiry, Wording
+from .instructions import page_note, query_note, verdict_note
 from .lease import HISTORY
 from .meter import Meter
 from .offers import Offers
 from .quoting import QuotingModel
 from .record import text_of
+from .rewriting import Rewriter
 from .running import Run, TurnMemory, Watch, says_something
 from .sources import Hit
 from .thoughts import in_steps
@@ -51,7 +55,16 @@ from .turn import Turn
 logger = logging.getLogger("chatkit_server")
 
 _MAX_STEPS = 8
-Search = Callable[[str], Awaitable[Sequence[Hit]]]
+
+
+class Search(Protocol):
+    """Finds passages, best first; their sequence may be `Judged`."""
+
+    def __call__(
+        self, query: str, *, version: str | None, locale: str | None
+    ) -> Awaitable[Sequence[Hit]]: ...
+
+
 Render = Callable[[Sequence[Any], Sequence[int]], str]
 
 
@@ -66,6 +79,7 @@ class Answerer:
         *,
         offers: Offers,
         fallback: Agent[Any] | None,
+        rewriter: Rewriter | None = None,
         allowance: Allowance,
         history_tokens: int,
         site_url: str | None,
@@ -76,6 +90,7 @@ class Answerer:
         self._render = render
         self._offers = offers
         self._fallback = fallback
+        self._rewriter = rewriter
         self._allowance = allowance
         self._history_tokens = history_tokens
         self._site_url = site_url
@@ -91,9 +106,10 @@ class Answerer:
         """Whether the last call of the model failed, or it is not called because it is down."""
         return self._model_failed or self._breakers[None].is_open
 
-    def search_early(self, question: str, turn: Turn) -> None:
+    def search_early(self, question: str, context: RequestContext) -> None:
         """Search for the bare question, beside the database and not after it."""
-        turn.search = asyncio.create_task(self._find(question))
+        if courtesy(question) is None:
+            context.running_turn.search = asyncio.create_task(self._find(question, context))
 
     async def answer(
         self,
@@ -115,10 +131,10 @@ class Answerer:
             (item for item in reversed(items) if isinstance(item, UserMessageItem)), None
         )
         passages = None
-        if asked is not None:
-            query = complete(text_of(asked), items)
+        if asked is not None and courtesy(text_of(asked)) is None:
+            inquiry = turn.inquiry = await self._inquire(asked, items, context)
             try:
-                hits = await self._first_search(query, text_of(asked), turn)
+                hits = await self._first_search(inquiry, context)
             except ConnectionError as error:
                 logger.warning("search failed, answering without it: %s", error)
                 if self._fallback is None or turn.quotes is not None:
@@ -130,9 +146,9 @@ class Answerer:
                     message="The docs can't be searched right now: this answer has no sources.",
                 )
             else:
-                passages = self._render(hits, turn.sources.number(hits))
-                if note := page_note(context.page):
-                    passages = f"{passages}\n{note}"
+                passages = self._render(hits, context.number(hits))
+                notes = (query_note(inquiry), verdict_note(inquiry), page_note(context.page))
+                passages = "\n".join([passages, *filter(None, notes)])
             turn.mark("search")
 
         attached = recent_attachments(items) if self._files is not None else []
@@ -187,6 +203,7 @@ class Answerer:
         else:
             if chosen is None:
                 self._model_failed = False
+            turn.by_model = not isinstance(chosen or agent.model, QuotingModel)
             return
         turn.count("fallbacks")
         for item in (*turn.record.pending.values(), *turn.record.unsaved.values()):
@@ -205,6 +222,7 @@ class Answerer:
         model: Model | None = None,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """One run of an agent as events for the reader, cited and with ids of ours."""
+        quotes = isinstance(model or agent.model, QuotingModel)
         meter = Meter()
         turn.result = result = Runner.run_streamed(
             agent,
@@ -237,24 +255,52 @@ class Answerer:
         finally:
             turn.count("citations", citer.citations)
             # Quotes cost nothing.
-            if not isinstance(model or agent.model, QuotingModel):
+            if not quotes:
                 meter.cut(stopped=turn.hung_up or turn.timed_out)
-                self._allowance.spend(context.request_context.user_id, meter.total)
-                turn.count("input_tokens", meter.input_tokens)
-                turn.count("output_tokens", meter.output_tokens)
+                self._spend(meter, context.request_context)
         turn.check()
         if turn.timed_out:
             raise CustomStreamError("The answer took too long and was cut off.", allow_retry=True)
 
-    async def _find(self, query: str) -> Sequence[Hit]:
-        return await self._search(query) if query.strip() else []
+    def _spend(self, meter: Meter, context: RequestContext) -> None:
+        self._allowance.spend(context.user_id, meter.total)
+        context.running_turn.count("input_tokens", meter.input_tokens)
+        context.running_turn.count("output_tokens", meter.output_tokens)
 
-    async def _first_search(self, query: str, question: str, turn: Turn) -> Sequence[Hit]:
+    async def _inquire(
+        self, asked: UserMessageItem, items: Sequence[ThreadItem], context: RequestContext
+    ) -> Inquiry:
+        """What to look for: the question, in full words where it leans on the conversation."""
+        turn = context.running_turn
+        question = text_of(asked)
+        query = complete(question, items)
+        wording: Wording = "asked"
+        if query != question:
+            wording = "completed"
+            if self._rewriter is not None and turn.quotes is None:
+                meter = Meter()
+                try:
+                    rewritten = await self._rewriter.rewrite(items, meter)
+                finally:
+                    # Stopped in the middle, it has cost something too.
+                    self._spend(meter, context)
+                    turn.mark("rewrite")
+                if rewritten is not None:
+                    query, wording = rewritten, "rewritten"
+        return Inquiry(asked.id, question, query, wording, place(context.page))
+
+    async def _find(self, query: str, context: RequestContext) -> Sequence[Hit]:
+        if not query.strip():
+            return []
+        return await self._search(query, version=context.version, locale=context.locale)
+
+    async def _first_search(self, inquiry: Inquiry, context: RequestContext) -> Sequence[Hit]:
         """What the search that runs since the request came in finds; anew for another query."""
-        if turn.search is None or query != question:
+        turn = context.running_turn
+        if turn.search is None or inquiry.query != inquiry.question:
             if turn.search is not None:
                 turn.search.cancel()
-            turn.search = asyncio.create_task(self._find(query))
+            turn.search = asyncio.create_task(self._find(inquiry.query, context))
             turn.count("searches")
         turn.count("searches")
         try:

@@ -19,27 +19,34 @@ from chatkit.types import (
     UserMessageTextContent,
 )
 
-from .context import RequestContext
+from .context import ReadingPage, RequestContext
 from .server import DocsServer
 
 
 async def ask_once(
-    server: DocsServer, question: str, *, show: Callable[[str], object] | None = None
+    server: DocsServer,
+    question: str,
+    *,
+    page: ReadingPage | None = None,
+    show: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
     """The answer to a question in a thread of its own, which is deleted afterwards.
 
     Args:
         server: Answers.
         question: As a reader would put it.
+        page: Where the reader is.
         show: Gets the text piece by piece, with `[1]` where a source is cited.
 
     Returns:
         `answer` with `[1]` where a source is cited; `sources`, each with number, title, section
-        and url; `error`, a sentence or None.
+        and url; `search`, what was searched for and whether the docs cover it, None where nothing
+        was; `error`, a sentence or None.
     """
     user = f"cli_{secrets.token_hex(16)}"
     context = RequestContext(
         user,
+        page=page,
         request=ThreadsCreateReq(
             params=ThreadCreateParams(
                 input=UserMessageInput(
@@ -89,4 +96,17 @@ async def ask_once(
         # Without its database the server answers all the same, and has nothing to delete.
         with contextlib.suppress(ConnectionError):
             await server.process(b"", RequestContext(user, request=delete))
-    return {"answer": "".join(pieces), "sources": list(sources.values()), "error": error}
+    inquiry = context.running_turn.inquiry
+    return {
+        "answer": "".join(pieces),
+        "sources": list(sources.values()),
+        "search": {
+            "query": inquiry.query,
+            "again": inquiry.searches,
+            "covered": inquiry.covered,
+            "confidence": inquiry.confidence,
+        }
+        if inquiry is not None
+        else None,
+        "error": error,
+    }

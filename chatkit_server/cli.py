@@ -14,6 +14,7 @@ from .doctor import doctor
 from .evaluating import evaluate
 from .indexing import index
 from .settings import Settings
+from .unanswered import unanswered
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
@@ -66,14 +67,22 @@ def _parts_in_use(settings: Settings) -> list[str]:
     return lines
 
 
+_version = click.option("--version", help="Of the docs, or `*` for all.  [default: the latest]")
+_locale = click.option("--locale", help="Language of the docs, or `*` for all.  [default: theirs]")
+
+
 @main.command()
 @click.argument("query")
 @click.option(
     "--limit", type=click.IntRange(1, 50), help="How many.  [default: CHATKIT_SEARCH_LIMIT]"
 )
+@_version
+@_locale
 @click.option("--json", "as_json", is_flag=True, help="Print the hits as JSON.")
-def search(query: str, limit: int | None, as_json: bool) -> None:
-    """Show what the search tool finds, as the model gets it."""
+def search(
+    query: str, limit: int | None, version: str | None, locale: str | None, as_json: bool
+) -> None:
+    """Show what the search tool finds, as the model gets it, and whether it covers the query."""
     from .parts import open_passages
 
     settings = settings_for()
@@ -87,54 +96,62 @@ def search(query: str, limit: int | None, as_json: bool) -> None:
                     raise Failure(
                         f"{check.explain(passages.collection)}; `chatkit-server doctor` says more"
                     )
-            return await passages.search(query, limit=limit or settings.search_limit)
-
-    hits = run(work)
-    if as_json:
-        fields = ("url", "title", "text")
-        click.echo(
-            json.dumps(
-                [
-                    {
-                        "score": round(hit.score, 4),
-                        "coverage": round(hit.coverage, 3),
-                        "headings": list(hit.headings),
-                        **{name: getattr(hit, name) for name in fields},
-                    }
-                    for hit in hits
-                ],
-                ensure_ascii=False,
-                indent=2,
+            return await passages.search(
+                query, limit=limit or settings.search_limit, version=version, locale=locale
             )
-        )
+
+    results = run(work)
+    if as_json:
+        fields = ("url", "title", "text", "version", "locale")
+        found = {
+            "covered": results.covered,
+            "confidence": round(results.confidence, 3),
+            "hits": [
+                {
+                    "score": round(hit.score, 4),
+                    "coverage": round(hit.coverage, 3),
+                    "headings": list(hit.headings),
+                    **{name: getattr(hit, name) for name in fields},
+                }
+                for hit in results
+            ],
+        }
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
-    if not hits:
+    if not results:
         click.echo("Nothing found. Has anything been indexed? See `chatkit-server index --help`.")
-    for number, hit in enumerate(hits, 1):
+        return
+    for number, hit in enumerate(results, 1):
         place = " › ".join((hit.title, *hit.headings))
         first = " ".join(hit.text.split())[:160]
         click.echo(
             f"{number:2}. {hit.score:7.3f}  {place}\n             {hit.url}\n             {first}"
         )
+    verdict = "The docs cover this" if results.covered else "The docs don't seem to cover this"
+    click.echo(f"{verdict} (confidence {results.confidence:.2f}).")
 
 
 @main.command()
 @click.argument("question")
+@_version
+@_locale
 @click.option("--json", "as_json", is_flag=True, help="Print answer and sources as JSON.")
-def ask(question: str, as_json: bool) -> None:
+def ask(question: str, version: str | None, locale: str | None, as_json: bool) -> None:
     """Ask one question through the real server code, and print the answer and its sources.
 
-    The thread is deleted again.
+    Version and language are those of the page that the reader is on. The thread is deleted again.
     """
     settings = settings_for()
 
     async def work() -> dict[str, Any]:
         from .ask import ask_once
+        from .context import ReadingPage
         from .parts import open_parts
 
+        page = ReadingPage.read({"version": version, "locale": locale})
         async with open_parts(settings, journal=False) as parts:
             shown = None if as_json else lambda text: click.echo(text, nl=False)
-            return await ask_once(parts.server, question, show=shown)
+            return await ask_once(parts.server, question, page=page, show=shown)
 
     answer = run(work)
     if as_json:
@@ -200,3 +217,4 @@ def answering(mode: Literal["on", "quotes", "off"] | None, message: str | None) 
 main.add_command(index)
 main.add_command(evaluate)
 main.add_command(doctor)
+main.add_command(unanswered)

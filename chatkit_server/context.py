@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from chatkit.types import NonStreamingReq, StreamingReq
@@ -33,6 +33,11 @@ class ReadingPage:
         return cls(**fields) if fields else None
 
 
+def place(page: ReadingPage | None) -> dict[str, str]:
+    """The page's fields that have a value."""
+    return {name: value for name, value in asdict(page).items() if value} if page else {}
+
+
 @dataclass(slots=True)
 class RequestContext:
     """What every method of the server and the store gets for one request."""
@@ -58,8 +63,20 @@ class RequestContext:
         """The turn that holds the thread; the store writes for it only as long as it does."""
         return self.turn.id if self.turn is not None and self.turn.thread_id is not None else None
 
+    @property
+    def version(self) -> str | None:
+        """The version of the docs that the reader is at, as the browser tells it."""
+        return self.page.version or None if self.page is not None else None
+
+    @property
+    def locale(self) -> str | None:
+        """The language of the page that the reader is at, as the browser tells it."""
+        return self.page.locale or None if self.page is not None else None
+
     def number(self, hits: Any) -> list[int]:
         """Citation numbers for passages that the model is about to see."""
         if self.turn is None:
             return list(range(1, len(hits) + 1))
+        if self.turn.inquiry is not None:
+            self.turn.inquiry.note(hits)
         return self.turn.sources.number(hits)

@@ -61,6 +61,7 @@ class Entry(BaseModel):
     state: State = "completed"
     changes: dict[str, Any] = {}
     default_title: str | None = None
+    gap: dict[str, Any] | None = None
 
 
 class Journal:

@@ -196,6 +196,7 @@ class JournaledStore:
         state: State,
         changes: Mapping[str, Any],
         default_title: str | None,
+        gap: Mapping[str, Any] | None,
         context: RequestContext,
     ) -> ThreadMetadata | None:
         turn = context.running_turn
@@ -206,6 +207,7 @@ class JournaledStore:
             "state": state,
             "changes": changes,
             "default_title": default_title,
+            "gap": gap,
         }
         if not turn.away:
             finish = partial(self._store.finish_turn, turn_id, thread_id, context=context, **ending)
@@ -324,6 +326,7 @@ class JournaledStore:
             state=entry.state,
             changes=entry.changes,
             default_title=entry.default_title,
+            gap=entry.gap,
             context=RequestContext(entry.user_id),
         )
         return verdict

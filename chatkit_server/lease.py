@@ -116,6 +116,7 @@ class TurnStore(Protocol):
         state: State,
         changes: Mapping[str, Any],
         default_title: str | None,
+        gap: Mapping[str, Any] | None,
         context: Any,
     ) -> ThreadMetadata | None: ...
 
@@ -138,6 +139,7 @@ class TurnStore(Protocol):
         state: State,
         changes: Mapping[str, Any],
         default_title: str | None,
+        gap: Mapping[str, Any] | None,
         context: Any,
     ) -> Literal["stored", "rejected", "unknown"]: ...
 
@@ -256,6 +258,7 @@ class Lease:
                     state="completed" if error is None else "failed",
                     changes={},
                     default_title=None,
+                    gap=None,
                     context=self._context,
                 )
             except ConnectionError as fault:

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
     from chatkit_stores import Answering, PostgresStore
     from chatkit_stores.answering import Mode
+    from chatkit_stores.unanswered import UnansweredQuestion
     from chatkit_tools import Embeddings, Passages, Reranker, Results, Source
-    from chatkit_tools.mapping import FieldMapping
     from chatkit_tools.findings import Finding
+    from chatkit_tools.mapping import FieldMapping
 
     from .attachments import Attachments
     from .journal import Journal
@@ -53,13 +55,27 @@ class GuardedSearch:
         self._passages = passages
         self.breaker = Breaker("search", lambda error: isinstance(error, ConnectionError))
 
-    async def search(self, query: str, *, limit: int = 8) -> Results:
+    @property
+    def versions(self) -> Sequence[str]:
+        """Those of the docs, as the last search has found them."""
+        return self._passages.versions
+
+    async def search(
+        self,
+        query: str,
+        *,
+        limit: int = 8,
+        version: str | None = None,
+        locale: str | None = None,
+    ) -> Results:
         from chatkit_tools import CollectionError
 
         with self.breaker.call():
             try:
                 async with asyncio.timeout(_SEARCH_WITHIN):
-                    return await self._passages.search(query, limit=limit)
+                    return await self._passages.search(
+                        query, limit=limit, version=version, locale=locale
+                    )
             except TimeoutError as error:
                 raise ConnectionError("the search does not answer") from error
             except CollectionError as error:
@@ -377,20 +393,24 @@ async def open_parts(settings: Settings, *, journal: bool = True) -> AsyncIterat
         from .dictation import make_transcriber
         from .file_parts import FileParts
         from .quoting import QuotingModel
+        from .rewriting import Rewriter
         from .server import DocsServer
 
         quoting = QuotingModel(parse_passages)
         models: dict[str, Model] = {}
-        model_settings = None
+        model_settings = rewriter = None
         if settings.model_on:
-            models, model_settings = await stack.enter_async_context(open_models(settings))
+            opened = await stack.enter_async_context(open_models(settings))
+            models, model_settings = opened.answering, opened.settings
+            if opened.rewriting is not None:
+                rewriter = Rewriter(opened.rewriting, settings.site_name)
         model = next(iter(models.values()), quoting)
         limit = settings.search_limit
         search = GuardedSearch(passages)
         attachments = _make_attachments(settings, store)
         server = DocsServer(
             store,
-            lambda query: search.search(query, limit=limit),
+            partial(search.search, limit=limit),
             render_passages,
             make_agent(settings, search_docs_tool(search, limit=limit), model, model_settings),
             fallback=make_quoter(quoting) if settings.model_on else None,
@@ -398,6 +418,7 @@ async def open_parts(settings: Settings, *, journal: bool = True) -> AsyncIterat
             site_url=settings.site_url,
             turn_timeout=settings.turn_timeout,
             models=models,
+            rewriter=rewriter,
             own_answers=settings.own_answers,
             attachments=attachments,
             files=FileParts(attachments.content, text_tokens=settings.attachment_tokens)
@@ -485,6 +506,13 @@ async def migrate_database(settings: Settings) -> list[str]:
     settings.make_data_dir()
     async with open_database(settings) as (_, dsn):
         return await migrate(dsn)
+
+
+async def load_unanswered(settings: Settings, days: int) -> list[UnansweredQuestion]:
+    """What readers have asked in the last days and the docs did not answer, newest first."""
+    settings.make_data_dir()
+    async with open_database(settings) as (dsn, _), _open_store(dsn) as store:
+        return await store.load_unanswered(days=days)
 
 
 async def switch_answering(settings: Settings, mode: Mode | None, message: str | None) -> Answering:

@@ -255,6 +255,7 @@ class RecordingServer(ChatKitServer[RequestContext]):
             state="failed" if turn.outcome == "refused" else turn.outcome,
             changes=turn.changes,
             default_title=_title(turn.items) if turn.record.answered() else None,
+            gap=turn.gap(items),
             context=context,
         )
 

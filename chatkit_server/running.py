@@ -124,6 +124,8 @@ class Watch(RunHooks[Any]):
         self, context: RunContextWrapper[Any], agent: Agent[Any], tool: Tool
     ) -> None:
         self._turn.count("tool_calls")
+        if self._turn.inquiry is not None:
+            self._turn.inquiry.note_call(tool.name, getattr(context, "tool_arguments", ""))
         if tool.name == "search_docs":
             self._turn.count("searches")
             event = ProgressUpdateEvent(icon="search", text="Searching the docs")

@@ -59,6 +59,7 @@ from .journal import Journal
 from .journaled import JournaledStore
 from .lease import Lease, TurnStore
 from .offers import Offers
+from .rewriting import Rewriter
 from .sdk import REQUESTS
 from .turn import Turn
 
@@ -73,11 +74,13 @@ class DocsServer(FollowedServer):
 
     Args:
         store: A `chatkit.store.Store` that also has the methods of `TurnStore`.
-        search: Finds passages for a question; raises ConnectionError when it is down.
+        search: Finds passages for a question, of the version and in the language that the reader
+            is at; raises ConnectionError when it is down.
         render: Writes passages with their numbers, as the model gets them.
         agent: Answers; its tools may use the `AgentContext` of ChatKit.
         fallback: Answers from the passages alone while the agent's model is down. None where
             the agent itself can only quote, so that nothing can be said without the search.
+        rewriter: Rewrites questions that lean on the conversation; a rule does without it.
         models: Those that readers may choose instead of the agent's, by name.
         own_answers: Whether a text of the reader's own may stand in for an option of a form.
         attachments: Takes files that go with messages; without it the server takes none.
@@ -97,6 +100,7 @@ class DocsServer(FollowedServer):
         history_tokens: int = 6000,
         site_url: str | None = None,
         turn_timeout: float = 300.0,
+        rewriter: Rewriter | None = None,
         models: Mapping[str, Model] | None = None,
         own_answers: bool = False,
         attachments: Attachments | None = None,
@@ -123,6 +127,7 @@ class DocsServer(FollowedServer):
             render,
             offers=self._offers,
             fallback=fallback,
+            rewriter=rewriter,
             allowance=self.allowance,
             history_tokens=history_tokens,
             site_url=site_url,
@@ -261,7 +266,7 @@ class DocsServer(FollowedServer):
         sent = request.params.input
         self._offers.check(sent.inference_options)
         question = "".join(part.text for part in sent.content)
-        self.answerer.search_early(question, turn)
+        self.answerer.search_early(question, context)
 
         now = datetime.now(UTC)
         if isinstance(request, ThreadsCreateReq):

@@ -119,6 +119,11 @@ class Settings(BaseSettings):
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Other models that readers may choose for an answer, separated by commas."
     )
+    rewrite_model: str | None = Field(
+        None,
+        description="A small, fast model of the same server that rewrites questions which lean on "
+        "the conversation, for the search.",
+    )
     model_api: Literal["responses", "chat"] | None = Field(
         None, description="`responses` or `chat`; `chat` when OPENAI_BASE_URL is set."
     )
@@ -476,6 +481,10 @@ class Settings(BaseSettings):
             )
         if self.models and not self.model_on:
             raise ValueError("CHATKIT_MODELS needs OPENAI_API_KEY or OPENAI_BASE_URL to call")
+        if self.rewrite_model and not self.model_on:
+            raise ValueError(
+                "CHATKIT_REWRITE_MODEL needs OPENAI_API_KEY or OPENAI_BASE_URL to call"
+            )
         if self.jwt_secret and self.jwt_jwks_url:
             raise ValueError("CHATKIT_JWT_SECRET and CHATKIT_JWT_JWKS_URL are both set; keep one")
         if (self.jwt_secret or self.jwt_jwks_url) and not self.jwt_issuer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from chatkit.types import Annotation, URLSource
 
@@ -21,6 +21,26 @@ class Hit(Protocol):
     def headings(self) -> Sequence[str]: ...
     @property
     def text(self) -> str: ...
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """What the hits of a search may say of themselves."""
+
+    @property
+    def covered(self) -> bool:
+        """Whether the docs answer the question, as far as a search can tell."""
+
+    @property
+    def confidence(self) -> float:
+        """How likely that is, from 0 to 1."""
+
+
+def judge(hits: Sequence[Hit]) -> tuple[bool, float | None]:
+    """Whether the docs cover the question, and how likely that is; yes where nothing is known."""
+    if isinstance(hits, Judged):
+        return hits.covered, hits.confidence
+    return True, None
 
 
 class Sources:

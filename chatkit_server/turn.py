@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from chatkit.errors import CustomStreamError
 from chatkit.types import ThreadItem, ThreadMetadata, UserMessageItem
 
+from .inquiry import Inquiry
 from .record import Record
 from .sources import Hit, Sources
 
@@ -56,6 +57,8 @@ class Turn:
         self.timed_out = False
         self.quotes: str | None = None
         """Set where this turn only quotes the docs: what the reader is told."""
+        self.by_model = False
+        """Whether a model has written the answer, to its end."""
         self.record = Record()
         self.partial: list[ThreadItem] = []
         """What is there of answers that were stopped."""
@@ -80,6 +83,8 @@ class Turn:
         self.spoilt = False
         """Whether some of its items could not be stored."""
         self.search: asyncio.Task[Sequence[Hit]] | None = None
+        self.inquiry: Inquiry | None = None
+        """What it looks for in the docs; None for what asks nothing of them."""
         self.result: RunResultStreaming | None = None
         self._waiting: asyncio.Task[Any] | None = None
         """Waits for the next event of the turn."""
@@ -159,6 +164,12 @@ class Turn:
     def count(self, name: str, amount: int = 1) -> None:
         self._counts[name] = self._counts.get(name, 0) + amount
 
+    def gap(self, items: Sequence[ThreadItem]) -> dict[str, Any] | None:
+        """What the site's owner is to know of a question that the docs did not answer."""
+        if self.inquiry is None:
+            return None
+        return self.inquiry.gap(items, finished=self.by_model and self.outcome == "completed")
+
     def log(self) -> None:
         """Write the turn's one line: outcome, times in ms, counts; nothing that a user wrote."""
         self.mark("end")
@@ -172,4 +183,10 @@ class Turn:
             **self._counts,
             "passages": len(self.sources),
         }
+        if self.inquiry is not None:
+            line |= {
+                "query": self.inquiry.wording,
+                "covered": self.inquiry.covered,
+                "confidence": self.inquiry.confidence,
+            }
         logger.info("%s", json.dumps(line))

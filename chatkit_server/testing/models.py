@@ -190,6 +190,7 @@ class ScriptedModel:
         if not noted.body.get("stream"):
             if isinstance(answer, Break):
                 return failure(Fail(message="the script breaks off here"))
+            await self._hold(answer)
             *_, last = _responses_events(answer)
             return JSONResponse(last["response"])
         frames = (
@@ -203,6 +204,7 @@ class ScriptedModel:
         if isinstance(answer, Fail):
             return failure(answer)
         if not noted.body.get("stream"):
+            await self._hold(answer)
             return JSONResponse(_chat_completion(answer))
         frames = (f"data: {json.dumps(chunk)}\n\n" for chunk in _chat_chunks(answer))
         end = [] if isinstance(answer, Break) else ["data: [DONE]\n\n"]
@@ -231,6 +233,11 @@ class ScriptedModel:
                 self._notify()
 
         return StreamingResponse(body(), media_type="text/event-stream")
+
+    async def _hold(self, answer: Answer) -> None:
+        """Hold an answer that is not streamed, where the script says so."""
+        if isinstance(answer, Say):
+            await self._wait(answer, len(_cut(answer)))
 
     async def _wait(self, answer: Say, sent: int) -> None:
         if answer.hold_after is not None and sent >= answer.hold_after:

@@ -18,6 +18,7 @@ from chatkit_stores.rows import (
     thread_values,
 )
 from chatkit_stores.turns import TurnState
+from chatkit_stores.unanswered import FORGET_REPLACED, keep_gap
 
 Restored: TypeAlias = Literal["stored", "rejected", "unknown"]
 
@@ -38,6 +39,7 @@ class Restores:
         state: TurnState = "completed",
         changes: Mapping[str, Any] = {},
         default_title: str | None = None,
+        gap: Mapping[str, Any] | None = None,
         context: StoreContext,
     ) -> Restored:
         """Store what a turn has added to its thread, whether or not it held it, in one round trip.
@@ -66,6 +68,7 @@ class Restores:
         flying.append((statements.HOLD, values))
         if replace_after is not None:
             flying.append((statements.REPLACE_ITEMS, values))
+            flying.append((FORGET_REPLACED, values))
         for item in items:
             kept = values | item_values(thread_id, item)
             flying.append((statements.RESTORE_ITEM, kept))
@@ -75,6 +78,7 @@ class Restores:
         try:
             flight = await self._database.fly(
                 *flying,
+                *keep_gap(gap, values, restored=True),
                 (statements.REMOVE_RESTORED, values),
                 (statements.RESTORE_TITLE, values | default_title_value(default_title)),
                 (statements.finish_turn(columns, default_title=False), values | columns),

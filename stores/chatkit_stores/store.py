@@ -27,9 +27,10 @@ from chatkit_stores.rows import (
 )
 from chatkit_stores.snapshots import Snapshots
 from chatkit_stores.turns import Turns
+from chatkit_stores.unanswered import FORGET_ITEM, Unanswered
 
 
-class PostgresStore(Turns, Restores, Attachments, Switches, Store[StoreContext]):
+class PostgresStore(Turns, Restores, Attachments, Switches, Unanswered, Store[StoreContext]):
     """A ChatKit store in PostgreSQL; `migrate` makes its tables.
 
     What the context's user does not own is not found. A deleted thread or item stays deleted:
@@ -185,7 +186,11 @@ class PostgresStore(Turns, Restores, Attachments, Switches, Store[StoreContext])
         """Delete the item. An unknown one is no error: the SDK takes back what it only streamed."""
         values = keys(context, thread=thread_id, item=item_id)
         held, *_ = await self._database.ask(
-            values, statements.HOLD_THREAD, statements.DELETE_ITEM, statements.DELETE_FEEDBACK
+            values,
+            statements.HOLD_THREAD,
+            statements.DELETE_ITEM,
+            statements.DELETE_FEEDBACK,
+            FORGET_ITEM,
         )
         _check_held(held, thread_id)
 

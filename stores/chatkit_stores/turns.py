@@ -22,6 +22,7 @@ from chatkit_stores.rows import (
     read_thread,
     thread_values,
 )
+from chatkit_stores.unanswered import FORGET_REPLACED, keep_gap
 
 TurnState: TypeAlias = Literal["running", "completed", "stopped", "interrupted", "failed"]
 
@@ -173,6 +174,7 @@ class Turns:
         state: TurnState = "completed",
         changes: Mapping[str, Any] = {},
         default_title: str | None = None,
+        gap: Mapping[str, Any] | None = None,
         context: StoreContext,
     ) -> ThreadMetadata | None:
         """Store the items and the thread's changed fields and let the thread go, in one round trip.
@@ -190,6 +192,7 @@ class Turns:
             state: How the turn ended.
             changes: Fields of the thread.
             default_title: For a thread that has none by now: a rename during the turn stays.
+            gap: What is kept of a question that the docs did not answer; see `keep_gap`.
             context: Whose thread it is.
         """
         columns = changed_values(changes)
@@ -197,10 +200,12 @@ class Turns:
         first: list[Statement] = [(statements.HOLD, values)]
         if replace_after is not None:
             first.append((statements.REPLACE_ITEMS, values))
+            first.append((FORGET_REPLACED, values))
         flight = await self._database.fly(
             *first,
             *((statements.PUT_ANSWER, values | item_values(thread_id, item)) for item in items),
             (statements.REMOVE_AT_END, values | {"removed": list(removed)}),
+            *keep_gap(gap, values),
             (
                 statements.finish_turn(columns, default_title="title" not in columns),
                 values | columns | default_title_value(default_title) | {"state": state},

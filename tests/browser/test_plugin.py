@@ -207,6 +207,8 @@ def test_a_reload_brings_the_thread_back(page: Page, site: ScriptedSite) -> None
 def test_the_server_learns_what_the_reader_sees(page: Page, site: ScriptedSite) -> None:
     page.goto(f"{site.url}/docs/neon?token=secret")
     open_chat(page)
+    # What a site may choose beside the name of its locale.
+    page.evaluate("document.documentElement.lang = 'en-GB'")
 
     ask(page)
 

@@ -134,7 +134,7 @@ class Acting(DocsServer):
         return SyncCustomActionResponse()
 
 
-async def _find_nothing(query: str) -> list[Any]:
+async def _find_nothing(query: str, **place: str | None) -> list[Any]:
     return []
 
 

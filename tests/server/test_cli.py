@@ -55,14 +55,26 @@ def test_index_search_and_ask_work_on_an_empty_machine(place: Path) -> None:
     counts = json.loads(indexed.stdout)
     assert (counts["added"], counts["unreadable"]) == (3, [])
     assert "3 unchanged" in again.stdout
-    hit = json.loads(found.stdout)[0]
+    results = json.loads(found.stdout)
+    assert results["covered"] is True
+    assert 0 < results["confidence"] <= 1
+    hit = results["hits"][0]
     assert hit["url"] == "/docs/bread#oven"
-    assert set(hit) == {"score", "coverage", "headings", "url", "title", "text"}
+    assert set(hit) == {
+        "score", "coverage", "headings", "url", "title", "text", "version", "locale",
+    }  # fmt: skip
     assert "230 degrees" in asked.stdout
     assert "[1] Baking bread › Oven\n    /docs/bread#oven" in asked.stdout
     answer = json.loads(asked_json.stdout)
     assert answer["sources"][0]["url"] == "/docs/bread#oven"
     assert answer["error"] is None
+    assert answer["search"] == {
+        "query": "At what temperature do I bake the loaf?",
+        "again": [],
+        "covered": True,
+        "confidence": answer["search"]["confidence"],
+    }
+    assert answer["search"]["confidence"] > 0
 
 
 def test_an_unreadable_document_is_named_and_the_rest_is_indexed(place: Path) -> None:
@@ -141,7 +153,7 @@ def test_a_site_is_indexed_by_its_address(place: Path) -> None:
     }
     assert "1 unchanged" in again.stdout
     assert f"skipped {site.url}/docs/gone: is gone (404)" in again.stderr
-    assert json.loads(found.stdout)[0]["url"].startswith(f"{site.url}/docs/bread")
+    assert json.loads(found.stdout)["hits"][0]["url"].startswith(f"{site.url}/docs/bread")
     assert "hunter2" not in indexed.stderr + again.stderr + indexed.stdout
 
 

@@ -162,6 +162,24 @@ def test_messages_are_answered_and_brought_to_the_database_in_order(
     assert "Answer 3." in model.requests[4].text
 
 
+def test_what_the_docs_do_not_answer_is_kept_too(
+    start: StartAway, line: Line, database_url: str
+) -> None:
+    with start(Say("They don't say.")) as (client, _):
+        client.ask(NEON)
+        line.cut()
+        client.ask("Which loaf has autoscaling and Helm charts?")
+        line.mend()
+        until_replayed(client)
+
+    async def load() -> list[str]:
+        async with PostgresStore.open(database_url) as store:
+            return [kept.data["question"] for kept in await store.load_unanswered()]
+
+    # The first one cites nothing, and was stored before.
+    assert asyncio.run(load()) == ["Which loaf has autoscaling and Helm charts?", NEON]
+
+
 def test_a_thread_is_whole_as_soon_as_it_can_be_read(start: StartAway, line: Line) -> None:
     with start(Say("Answer 1.")) as (client, _):
         line.cut()

@@ -15,6 +15,7 @@ import pytest
 
 from chatkit_server.errors import SettingsError
 from chatkit_server.testing import Answer, Break, Call, Fail, ModelRequest, Say, ScriptedModel
+from chatkit_tools import parse_passages
 from tests.fixtures.app import Client, StartServer
 
 StartModel = Callable[..., Any]
@@ -104,8 +105,8 @@ def test_the_model_may_search_again(start: StartModel) -> None:
 
 
 def passages_of(text: str) -> list[dict[str, Any]]:
-    start = text.index("<passages>") + len("<passages>")
-    found: list[dict[str, Any]] = json.loads(text[start : text.index("</passages>")])
+    found = parse_passages(text)
+    assert found
     return found
 
 

@@ -12,8 +12,16 @@ from tests.fixtures.flights import Flights
 
 
 @pytest.mark.parametrize("api", ["responses", "chat"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param("How do I connect to Neon?", id="covered"),
+        pytest.param("Which loaf has autoscaling and Helm charts?", id="unanswered"),
+        pytest.param("And without it?", id="leaning"),
+    ],
+)
 async def test_a_turn_takes_one_flight_before_the_model_and_one_after(
-    start_server: StartServer, database_url: str, api: str
+    start_server: StartServer, database_url: str, api: str, question: str
 ) -> None:
     before: list[int] = []
 
@@ -39,7 +47,7 @@ async def test_a_turn_takes_one_flight_before_the_model_and_one_after(
                 thread_id = None
                 for _ in range(3):
                     flights.reset()
-                    reply = client.ask("How do I connect to Neon?", thread_id)
+                    reply = client.ask(question, thread_id)
                     assert reply.error is None
                     thread_id = thread_id or reply.thread_id
                     counts.append((before[-1], flights.count))

@@ -36,6 +36,7 @@ KEYS = {
     "CHATKIT_SECRET": f"{MARK}-signing-secret-of-more-than-thirty-two",
     "AWS_SECRET_ACCESS_KEY": f"aws-{MARK}-key",
     "CHATKIT_TRANSCRIPTION_API_KEY": f"sk-{MARK}-dictation",
+    "CHATKIT_RERANK_API_KEY": f"sk-{MARK}-reranker",
 }
 ADDRESSES = {"DATABASE_URL", "DATABASE_URL_UNPOOLED", "REDIS_URL"}
 ISSUER = "https://id.acme.example"

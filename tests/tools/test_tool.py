@@ -8,7 +8,14 @@ import pytest
 from agents import FunctionTool, RunContextWrapper
 from agents.tool_context import ToolContext
 
-from chatkit_tools import Hit, Passages, parse_passages, render_passages, search_docs_tool
+from chatkit_tools import (
+    Hit,
+    Passages,
+    Results,
+    parse_passages,
+    render_passages,
+    search_docs_tool,
+)
 
 HIT = Hit(
     score=3.5,
@@ -76,7 +83,7 @@ def test_the_model_reads_a_page_in_its_own_order_and_the_best_page_first() -> No
     text = render_passages(hits, [5, 1, 2])
 
     shown = json.loads(text.removeprefix("<passages>").removesuffix("</passages>"))
-    assert [(entry["n"], entry["text"]) for entry in shown] == [
+    assert [(entry["n"], entry["text"]) for entry in shown["passages"]] == [
         (2, "third"),
         (5, "best"),
         (1, "second"),
@@ -84,11 +91,23 @@ def test_the_model_reads_a_page_in_its_own_order_and_the_best_page_first() -> No
     assert [entry["text"] for entry in parse_passages(text)] == ["best", "second", "third"]
 
 
+def test_what_the_search_judges_is_told_and_read_again() -> None:
+    uncovered = render_passages(Results((HIT,), 0.1, covered=False), [1])
+
+    assert uncovered.startswith('<passages>{"covered": false, ')
+    assert parse_passages(uncovered).covered is False
+    assert parse_passages(render_passages(Results((HIT,), 0.9, covered=True), [1])).covered
+    # Of hits that say nothing of themselves, and of what other tools have written.
+    assert parse_passages(render_passages([HIT], [1])).covered
+    assert parse_passages('<passages>[{"n": 1}]</passages>') == [{"n": 1}]
+    assert parse_passages("<passages>no JSON</passages>") == []
+
+
 def test_no_text_can_end_the_quotation() -> None:
     text = render_passages([HIT], [1])
 
-    assert text.startswith("<passages>[")
-    assert text.endswith("]</passages>")
+    assert text.startswith("<passages>{")
+    assert text.endswith("}</passages>")
     assert text.count("<") == 2
     assert "\\u003c/passages>" in text
 

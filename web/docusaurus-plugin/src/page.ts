@@ -7,9 +7,14 @@ export function readPage(): PageContext {
     url: location.origin + location.pathname + location.hash,
     title: document.title,
     heading: readHeading(),
-    version: document.querySelector<HTMLMetaElement>('meta[name="docusaurus_version"]')?.content,
-    locale: document.documentElement.lang,
+    // By the names that Docusaurus gives them for searching: an edition may be "en" with the lang "en-GB".
+    version: readMeta("docusaurus_version"),
+    locale: readMeta("docusaurus_locale") ?? document.documentElement.lang,
   };
+}
+
+function readMeta(name: string): string | undefined {
+  return document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content;
 }
 
 /** The last heading that the reader has scrolled to. */
