@@ -462,6 +462,32 @@ async def test_an_unchanged_file_is_not_even_parsed(
     assert parsed == []
 
 
+async def test_a_source_is_closed_when_the_run_breaks_off(
+    place: Place, embedder: EmbeddingServer
+) -> None:
+    closed: list[bool] = []
+
+    class Site(Pages):
+        async def read(self, known: Mapping[str, str]) -> AsyncIterator[Read]:
+            try:
+                async for found in super().read(known):
+                    yield found
+            finally:
+                closed.append(True)
+
+    def fail() -> None:
+        embedder.fails = True
+
+    site = Site("/", {f"/{number}": f"walrus {number}" for number in range(600)})
+    site.before = {"/100": fail}
+    async with OpenAIEmbeddings("hashed", base_url=embedder.url, max_retries=0) as embeddings:
+        passages = await place.open(embeddings=embeddings)
+        with pytest.raises(EmbeddingsError):
+            await passages.index(site)
+
+    assert closed == [True]
+
+
 async def test_a_source_is_asked_for_nothing_while_qdrant_is_away(docs_folder: Path) -> None:
     async with Passages.open(url="http://127.0.0.1:9") as passages:
         with pytest.raises(SearchUnavailableError):

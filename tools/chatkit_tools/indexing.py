@@ -2,7 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -145,7 +153,13 @@ class IndexRun:
         self._source_name = source.name
         await self._look(source)
         try:
-            await self._read(source)
+            documents = source.read(self._stored.known(source.name, self._model))
+            try:
+                await self._read(source, documents)
+            finally:
+                # A source that is left in the middle may have connections to close.
+                if isinstance(documents, AsyncGenerator):
+                    await documents.aclose()
             gone = self._gone(source)
             removed = gone if self._prune else {}
             # What is written for pages that the source no longer has would be seen with the rest.
@@ -213,11 +227,11 @@ class IndexRun:
                 )
             source.name = same[0]
 
-    async def _read(self, source: Source) -> None:
+    async def _read(self, source: Source, documents: AsyncIterator[Read]) -> None:
         tally = self._tally
         gathered: list[_Page] = []
         size = 0
-        async for found in source.read(self._stored.known(source.name, self._model)):
+        async for found in documents:
             tally.done += 1
             if isinstance(found, UnreadableDocument):
                 tally.unreadable.append(found)
