@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
+from queue import Queue
 from typing import Any
 
 import httpx
@@ -18,12 +20,29 @@ from tests.tools.foreign import langchain_style
 from tests.tools.rest import RestServer
 
 
+class Said(logging.Handler):
+    """Waits for what a server logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: Queue[str] = Queue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            self.errors.put(record.getMessage())
+
+
 @pytest.fixture
-def filled() -> Iterator[dict[str, Any]]:
+def embedder() -> Iterator[EmbeddingServer]:
+    with EmbeddingServer.run() as server:
+        yield server
+
+
+@pytest.fixture
+def filled(embedder: EmbeddingServer) -> Iterator[dict[str, Any]]:
     """The settings for a collection that is filled as LangChain does."""
     with ExitStack() as stack:
         qdrant = stack.enter_context(RestServer.run())
-        embedder = stack.enter_context(EmbeddingServer.run())
         langchain_style.main(qdrant.url, "handbook", embedder.url, "hashed")
         yield {
             "qdrant_url": qdrant.url,
@@ -68,3 +87,20 @@ def test_settings_that_do_not_fit_it_cost_the_sources_and_no_more(
         assert reply.error is not None
         assert "can't be searched right now" in reply.error["message"]
     assert (ready.status_code, ready.json()["parts"]["search"]) == (503, "down")
+
+
+def test_a_server_says_after_its_start_that_the_model_is_another(
+    start_server: StartServer, filled: dict[str, Any], embedder: EmbeddingServer
+) -> None:
+    embedder.strange.add("other")
+    said = Said()
+    logging.getLogger("chatkit_server").addHandler(said)
+    try:
+        with start_server(
+            **filled, openai_base_url=embedder.url, model="none", embedding_model="other"
+        ):
+            first = said.errors.get(timeout=20)
+    finally:
+        logging.getLogger("chatkit_server").removeHandler(said)
+
+    assert "are of another embedding model than 'other'" in first
