@@ -103,19 +103,15 @@ def search(
     results = run(work)
     if as_json:
         fields = ("url", "title", "text", "version", "locale")
-        found = {
-            "covered": results.covered,
-            "confidence": round(results.confidence, 3),
-            "hits": [
-                {
-                    "score": round(hit.score, 4),
-                    "coverage": round(hit.coverage, 3),
-                    "headings": list(hit.headings),
-                    **{name: getattr(hit, name) for name in fields},
-                }
-                for hit in results
-            ],
-        }
+        found = [
+            {
+                "score": round(hit.score, 4),
+                "coverage": round(hit.coverage, 3),
+                "headings": list(hit.headings),
+                **{name: getattr(hit, name) for name in fields},
+            }
+            for hit in results
+        ]
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
     if not results:

@@ -137,7 +137,9 @@ class Database:
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
             # Its first line: the others quote the statement.
             found = exc.diag.message_primary
-            raise StoreUnavailableError(f"the database is not migrated: {found}") from exc
+            raise StoreUnavailableError(
+                f"the database is not migrated, run `chatkit-server migrate`: {found}"
+            ) from exc
         except psycopg.errors.UniqueViolation as exc:
             raise IdTakenError(f"the id exists elsewhere: {exc.diag.constraint_name}") from exc
         except psycopg.OperationalError:

@@ -67,7 +67,7 @@ def test_the_lines_that_doctor_proposes_are_all_that_is_needed(site: Site) -> No
     assert mapped.returncode == 0, mapped.stdout
     assert "gives the stored vectors again" in mapped.stdout
     assert "warning  lexical" in mapped.stdout
-    hit = json.loads(found.stdout)["hits"][0]
+    hit = json.loads(found.stdout)[0]
     assert hit["url"] == "https://lantern.example/docs/guides/rollouts#kill-switch"
     assert not {method for method, _ in site.qdrant.requests[3:]} - {"GET", "POST"}
 

@@ -126,7 +126,7 @@ def test_the_commands_take_a_version_and_a_language(editions: Path) -> None:
     asked = run(editions, "ask", QUESTION, "--locale", "de", "--json", **place)
     plain = run(editions, "search", "zeppelin museum with a lantern on the moon", **place)
 
-    assert [hit["version"] for hit in json.loads(found.stdout)["hits"]] == ["1.0"]
-    assert len(json.loads(every.stdout)["hits"]) == len(EDITIONS)
+    assert [hit["version"] for hit in json.loads(found.stdout)] == ["1.0"]
+    assert len(json.loads(every.stdout)) == len(EDITIONS)
     assert json.loads(asked.stdout)["sources"][0]["url"] == "/de/docs/ports#lantern"
     assert "The docs don't seem to cover this (confidence 0." in plain.stdout
