@@ -370,3 +370,22 @@ async def test_a_reranker_orders_the_hits(place: Place, docs_folder: Path) -> No
     assert all(0 <= hit.score <= 1 for hit in hits)
     assert {hit.id for hit in as_found} == {hit.id for hit in hits}
     assert as_found[0].score > 1
+
+
+async def test_passages_are_read_until_there_are_enough(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    sections = "\n".join(f"## Part {n}\n\nFlux valve, flux valve {n}.\n" for n in range(14))
+    (folder / "many.md").write_text(f"# Flux valve\n\n{sections}")
+    for number in range(3):
+        text = f"A flux valve stands in house {number} too, among many other words."
+        (folder / f"other-{number}.md").write_text(f"# Other {number}\n\n{text}")
+    passages = await place.open()
+    await passages.index(folder)
+
+    # The first fourteen are of one page, which may have three hits.
+    hits = await passages.search("flux valve", limit=5)
+
+    assert [hit.document for hit in hits][:3] == ["many.md"] * 3
+    assert [hit.title[:5] for hit in hits][3:] == ["Other"] * 2
+    assert all("lux valve" in hit.text for hit in hits)

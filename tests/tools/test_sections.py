@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatkit_tools.passage import make_passages
+from chatkit_tools.passage import PAGE_DIGITS, make_passages
 from chatkit_tools.pieces import split_pieces
 from chatkit_tools.sections import beginning, ending, join_parts, new_in
 from chatkit_tools.source import Document
@@ -96,3 +96,17 @@ def test_each_passage_of_a_cut_section_knows_what_is_around_it() -> None:
     assert second.before.endswith("word0 word0")
     assert second.after.startswith("Paragraph 2.")
     assert "section" not in whole.payload()
+
+
+def test_the_first_half_of_an_id_is_that_of_the_page() -> None:
+    pieces = split_pieces("One.\n\n## Two\n\nText.\n\n## Three\n\nText.").pieces
+    pages = [
+        make_passages(Document(path="x.md", url=url, title="A", pieces=pieces), born=born)
+        for url, born in (("/a", 1), ("/a", 2), ("/b", 1))
+    ]
+
+    halves = [{passage.id[:PAGE_DIGITS] for passage in passages} for passages in pages]
+
+    assert [len(half) for half in halves] == [1, 1, 1]
+    assert halves[0] == halves[1] != halves[2]
+    assert len({passage.id for passages in pages for passage in passages}) == 9

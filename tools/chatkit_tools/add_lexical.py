@@ -8,7 +8,7 @@ it goes on where another broke off, and takes in what was added, edited or mappe
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chatkit_tools.collection import LEXICAL
@@ -196,7 +196,7 @@ class LexicalRun:
         self._without_text += len(points) - len(texts)
         weights = self._lexical.weigh_texts([text for _, text in texts], mean)
         stale: list[dict[str, object]] = [
-            {"id": point.id, "vector": {LEXICAL: asdict(weight)}}
+            {"id": point.id, "vector": {LEXICAL: weight}}
             for (point, _), weight in zip(texts, weights, strict=True)
             if not _is_same(point.lexical, weight)
         ]

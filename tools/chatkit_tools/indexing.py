@@ -11,7 +11,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from chatkit_tools.errors import (
     EmbeddingsError,
     SourceError,
 )
-from chatkit_tools.lexical import Lexical
+from chatkit_tools.lexical import Lexical, SparseVector
 from chatkit_tools.note import FORMAT, Note
 from chatkit_tools.passage import Passage, make_passages
 from chatkit_tools.source import (
@@ -393,10 +393,9 @@ class IndexRun:
     async def _make_points(
         self, passages: Sequence[Passage], payloads: Sequence[Mapping[str, Any]], note: Note
     ) -> list[dict[str, Any]]:
-        texts = [passage.lexical_text for passage in passages]
-        weights = await asyncio.to_thread(self._lexical.weigh_texts, texts, note.mean_length)
+        weights = await asyncio.to_thread(self._weights, passages, note.mean_length)
         points: list[dict[str, Any]] = [
-            {"id": passage.id, "vector": {LEXICAL: asdict(weight)}, "payload": payload}
+            {"id": passage.id, "vector": {LEXICAL: weight}, "payload": payload}
             for passage, weight, payload in zip(passages, weights, payloads, strict=True)
         ]
         if self._embeddings:
@@ -405,6 +404,9 @@ class IndexRun:
             for point, vector in zip(points, vectors, strict=True):
                 point["vector"][DENSE] = vector
         return points
+
+    def _weights(self, passages: Sequence[Passage], mean: float) -> list[SparseVector]:
+        return self._lexical.weigh_texts([passage.lexical_text for passage in passages], mean)
 
     async def _show(self, removed: Mapping[str, Edition]) -> None:
         """Make the next generation the one that is seen."""
@@ -467,11 +469,10 @@ class IndexRun:
     async def _weigh(self, passages: Sequence[Passage], note: Note) -> Note:
         if not passages:
             return note
-        texts = [passage.lexical_text for passage in passages]
-        weights = await asyncio.to_thread(self._lexical.weigh_texts, texts, note.mean_length)
+        weights = await asyncio.to_thread(self._weights, passages, note.mean_length)
         await self._collection.update_vectors(
             [
-                {"id": passage.id, "vector": {LEXICAL: asdict(weight)}}
+                {"id": passage.id, "vector": {LEXICAL: weight}}
                 for passage, weight in zip(passages, weights, strict=True)
             ]
         )

@@ -1,7 +1,7 @@
 """The searchable piece of a page, and what a search returns."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Self, overload
 from uuid import UUID, uuid5
@@ -51,11 +51,8 @@ class Passage:
 
     def payload(self) -> dict[str, Any]:
         """Return what is stored beside the vectors."""
-        written = asdict(self)
-        del written["id"]
-        if not self.section:
-            del written["section"], written["before"], written["after"]
-        return written
+        left_out = {"id"} if self.section else {"id", "section", "before", "after"}
+        return {name: getattr(self, name) for name in self.__slots__ if name not in left_out}
 
     @property
     def lexical_text(self) -> LexicalText:
