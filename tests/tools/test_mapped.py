@@ -116,6 +116,21 @@ async def test_versions_are_those_of_the_mapped_field(
     assert await versions("3.0") == {"2.0"}
 
 
+async def test_versions_that_are_numbers_are_found_too(
+    place: Place, embedder: EmbeddingServer, embeddings: OpenAIEmbeddings
+) -> None:
+    connection = await fill(place, "plain_client", embedder)
+    path = f"/collections/{place.name}/points/payload?wait=true"
+    for number, ids in ((0, range(6)), (1.5, range(6, 12))):
+        body = {"points": list(ids), "payload": {"version": number}}
+        await connection.send("POST", path, body)
+    passages = await place.open(embeddings=embeddings, mapping=PLAIN)
+
+    for version in ("0", "1.5"):
+        hits = await passages.search("kill switch", version=version)
+        assert {hit.version for hit in hits} == {version}
+
+
 async def test_without_words_and_model_it_says_what_to_do(
     place: Place, embedder: EmbeddingServer
 ) -> None:

@@ -235,7 +235,11 @@ class MappedCollection(Collection):
         texts = [value for value in values if value]
         accepted: list[Filter] = [{"key": key, "match": {"any": texts}}] if texts else []
         # A version may be stored as a number.
-        accepted += [{"key": key, "range": {"gte": n, "lte": n}} for n in map(_number, texts) if n]
+        accepted += [
+            {"key": key, "range": {"gte": number, "lte": number}}
+            for number in map(_number, texts)
+            if number is not None
+        ]
         if "" in values:
             accepted.append({"is_empty": {"key": key}})
             accepted.append({"key": key, "match": {"value": ""}})
