@@ -3,7 +3,7 @@
 import pytest
 
 from chatkit_tools.collection import Found
-from chatkit_tools.ranking import fuse, measure_coverage
+from chatkit_tools.ranking import fuse
 
 
 def ranking(**scores: float) -> list[Found]:
@@ -49,9 +49,3 @@ def test_one_way_alone_keeps_its_order() -> None:
     assert order(fuse([], ranking(a1=0.5, b1=0.5))) == ["a1", "b1"]
     assert order(fuse(ranking(a1=2.0, b1=1.0), [])) == ["a1", "b1"]
     assert fuse([], []) == []
-
-
-def test_coverage_is_the_weight_of_the_words_that_are_there() -> None:
-    assert measure_coverage({1: 3.0, 2: 1.0}, [2, 5]) == 0.25
-    assert measure_coverage({1: 3.0, 2: 1.0}, [1, 2]) == 1.0
-    assert measure_coverage({}, [1]) == 0.0

@@ -70,10 +70,17 @@ class Lexical:
         """Return the tokens of `text`, each once."""
         return list(self._counter.embed_query(str(text)).indices)
 
+    def counts(self, text: str) -> dict[int, int]:
+        """Count each token of `text`."""
+        found = self._counter.embed_document(text)
+        return {
+            token: round(value) for token, value in zip(found.indices, found.values, strict=True)
+        }
+
     def weigh_query(self, text: str) -> SparseVector:
         """Weigh a query: what it says again and again weighs more, but not in proportion."""
-        found = self._counter.embed_document(text)
-        return SparseVector(list(found.indices), [math.sqrt(round(v)) for v in found.values])
+        counts = self.counts(text)
+        return SparseVector(list(counts), [math.sqrt(count) for count in counts.values()])
 
     def weigh_texts(self, texts: Sequence[LexicalText], mean_length: float) -> list[SparseVector]:
         """Weigh texts of a collection in which `count` gives `mean_length` on average."""

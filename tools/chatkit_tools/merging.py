@@ -34,13 +34,6 @@ class Section:
     parts: list[Found]
     also: list[Found] = field(default_factory=list)
 
-    @property
-    def tokens(self) -> list[int] | None:
-        """The words of all parts, None where their lexical vectors are not known."""
-        vectors = [found.lexical for found in self.parts]
-        known = [vector.indices for vector in vectors if vector is not None]
-        return [token for indices in known for token in indices] if all(vectors) else None
-
     def passage(self) -> Passage:
         """The parts as one passage, with a mark where one between them is missing."""
         first, *others = (Passage.read(found.id, found.payload) for found in self.parts)

@@ -11,6 +11,7 @@ from chatkit_tools.note import FORMAT
 from chatkit_tools.pieces import Piece
 from chatkit_tools.sections import beginning, ending, new_in
 from chatkit_tools.source import Document
+from chatkit_tools.verdict import Evidence
 
 # So much of a passage's id, as it is written, is that of its page.
 PAGE_DIGITS = 18
@@ -110,6 +111,8 @@ class Results(Sequence[Hit]):
     """From 0 to 1, how likely it is that the docs answer the question."""
     covered: bool = False
     """Whether that is enough; where not, the answer is: the docs don't say."""
+    evidence: Evidence | None = None
+    """What the confidence is made of; None where nothing was searched."""
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...

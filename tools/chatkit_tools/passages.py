@@ -22,9 +22,10 @@ from chatkit_tools.merging import MAX_PER_PAGE, Section, merge
 from chatkit_tools.note import FORMAT, Filter, Note
 from chatkit_tools.passage import Hit, Results
 from chatkit_tools.probe import ModelCheck, compare
-from chatkit_tools.ranking import fuse, measure_coverage
+from chatkit_tools.ranking import fuse
 from chatkit_tools.reranking import CANDIDATES, Reranker, Reranking
 from chatkit_tools.source import Source
+from chatkit_tools.verdict import DEPTH, Reading, Scale
 
 if TYPE_CHECKING:
     from chatkit_tools.add_lexical import LexicalSummary
@@ -66,6 +67,7 @@ class Passages:
         self._locale = locale
         self._view: _View | None = None
         self._rests_until = 0.0
+        self._scale: Scale | None = None
         self._warned = ""
         # Why the dense vectors can't be searched, once a check has found that out.
         self._other_model = ""
@@ -289,6 +291,7 @@ class Passages:
             version if version == "*" or version in note.versions else self._version,
             locale if locale == "*" or locale in note.locales else self._locale,
         )
+        dense: list[Found] = []
         if self._embeddings and self._fits(view):
             lexical, dense = await asyncio.gather(
                 self._search_lexical(query, _CANDIDATES, view, scope),
@@ -304,12 +307,11 @@ class Passages:
             # Room for the passages that the limit per page will drop.
             room = limit * (MAX_PER_PAGE + 1)
             room = max(room, CANDIDATES) if self._reranking else room
-            scored = _scored(await self._search_lexical(query, room, view, scope))
+            lexical = await self._search_lexical(query, room, view, scope)
+            scored = _scored(lexical)
         if self._reranking:
             first = await self._complete(scored[:CANDIDATES])
             scored = await self._reranking.order(query, [*first, *scored[CANDIDATES:]])
-        tokens = self._lexical.weigh_query(query).indices
-        rarities = {token: view.rarities[token] for token in tokens if token in view.rarities}
         sections: list[Section] = []
         complete: list[tuple[float, Found]] = []
         # Mostly the first step has enough of them, and the rest is never read.
@@ -319,11 +321,27 @@ class Passages:
             sections = merge(complete, limit, view.note.versions)
             if len(sections) == limit:
                 break
-        hits = tuple(self._hit(section, rarities) for section in sections)
-        best = max((hit.coverage for hit in hits), default=0.0)
+        reading = Reading(query, view.rarities, self._lexical)
+        hits = tuple(
+            Hit.of(
+                section.passage(),
+                score=section.score,
+                coverage=reading.coverage(section.parts),
+                also=tuple(str(found.payload["url"]) for found in section.also),
+            )
+            for section in sections
+        )
+        # What the words find: by meaning alone something is always found.
+        judged = (lexical or dense)[:DEPTH]
+        known = {point.id: point for _, point in complete}
+        rest = await self._complete(_scored([point for point in judged if point.id not in known]))
+        known |= {point.id: point for _, point in rest}
+        evidence = reading.judge(
+            [known[point.id] for point in judged if point.id in known], dense, self._scale
+        )
         # Where the collection has no words to weigh, nothing is known against its answers.
-        covered = bool(hits) and (not rarities or best >= _needed(query))
-        return Results(hits, confidence=best, covered=covered)
+        covered = bool(hits) and (not view.shape.lexical or evidence.covered)
+        return Results(hits, evidence.confidence, covered, evidence)
 
     async def _look(self) -> "_View | None":
         """Return the collection's state, as it was a moment ago at most."""
@@ -408,15 +426,19 @@ class Passages:
     ) -> list[Found]:
         if time.monotonic() < self._rests_until:
             return []
+        # Once, and in the same request, what tells how far apart texts lie for this model.
+        yardstick = [] if self._scale else Scale.texts()
         try:
             async with asyncio.timeout(_PATIENCE):
-                (vector,) = await embeddings.embed([query])
+                vector, *measured = await embeddings.embed([query, *yardstick])
         except Exception as exc:  # services fail in ways of their own
             self._rests_until = time.monotonic() + _REST
             logger.warning(
                 "embedding a query failed, searching by words alone for %.0f s: %r", _REST, exc
             )
             return []
+        if measured:
+            self._scale = Scale.of(measured)
         check_size(self._collection.name, view.shape, len(vector))
         # Pages that could not be read the last time may still have vectors of a former model.
         ours = {"key": "model", "match": {"value": embeddings.model}}
@@ -432,15 +454,6 @@ class Passages:
         scores = {point.id: score for score, point in scored}
         return [(scores[point.id], point) for point in points]
 
-    def _hit(self, section: Section, rarities: dict[int, float]) -> Hit:
-        passage = section.passage()
-        tokens = section.tokens
-        if tokens is None:
-            tokens = self._lexical.tokens(passage.lexical_text)
-        coverage = measure_coverage(rarities, tokens)
-        also = tuple(str(found.payload["url"]) for found in section.also)
-        return Hit.of(passage, score=section.score, coverage=coverage, also=also)
-
 
 @dataclass(slots=True)
 class _View:
@@ -451,15 +464,6 @@ class _View:
     stale_at: float
     rarities: dict[int, float] = field(default_factory=dict)
     """How rare words are, by token."""
-
-
-def _needed(query: str) -> float:
-    """Of the query's words, weighed by rarity, how many the best passage must hold.
-
-    A long question tells a story that no passage tells. On 56 questions that real docs answer and
-    14 that they don't, this refuses 5 and 7.
-    """
-    return max(0.25, 0.55 - 0.012 * len(query.split()))
 
 
 def _scored(points: Sequence[Found]) -> list[tuple[float, Found]]:

@@ -1,7 +1,7 @@
-"""Puts the results of several queries into one order, and says how much of a query they cover."""
+"""Puts the results of two queries into one order."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from chatkit_tools.collection import Found
 
@@ -40,15 +40,6 @@ def fuse(lexical: Sequence[Found], dense: Sequence[Found]) -> list[tuple[float, 
         taken[page] += 1
     # Stable, so that equal pages stay in the order of their passages.
     return sorted(scored, key=lambda entry: -entry[0])
-
-
-def measure_coverage(wanted: Mapping[int, float], tokens: Iterable[int]) -> float:
-    """Return which part of the wanted tokens, by their weight, is among `tokens`."""
-    total = sum(wanted.values())
-    if not total:
-        return 0.0
-    present = set(tokens)
-    return sum(weight for token, weight in wanted.items() if token in present) / total
 
 
 def _by_best(ranking: Sequence[Found]) -> list[float]:
