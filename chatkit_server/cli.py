@@ -96,11 +96,12 @@ def search(
                     raise Failure(
                         f"{check.explain(passages.collection)}; `chatkit-server doctor` says more"
                     )
-            return await passages.search(
+            results = await passages.search(
                 query, limit=limit or settings.search_limit, version=version, locale=locale
             )
+            return results, bool(results) or await passages.count() > 0
 
-    results = run(work)
+    results, is_indexed = run(work)
     if as_json:
         fields = ("url", "title", "text", "version", "locale")
         found = [
@@ -115,7 +116,8 @@ def search(
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
     if not results:
-        click.echo("Nothing found. Has anything been indexed? See `chatkit-server index --help`.")
+        hint = "" if is_indexed else " Nothing is indexed: see `chatkit-server index --help`."
+        click.echo(f"Nothing found.{hint}")
         return
     for number, hit in enumerate(results, 1):
         place = " › ".join((hit.title, *hit.headings))

@@ -45,12 +45,16 @@ def run(place: Path, *arguments: str, **variables: str) -> subprocess.CompletedP
 
 
 def test_index_search_and_ask_work_on_an_empty_machine(place: Path) -> None:
+    before = run(place, "search", "bake a loaf")
     indexed = run(place, "index", "docs", "--base-url", "/docs", "--json")
     again = run(place, "index", "docs", "--base-url", "/docs")
     found = run(place, "search", "bake a loaf", "--json", "--limit", "1")
+    missed = run(place, "search", "xylophone")
     asked = run(place, "ask", "At what temperature do I bake the loaf?")
     asked_json = run(place, "ask", "At what temperature do I bake the loaf?", "--json")
 
+    assert "Nothing is indexed" in before.stdout
+    assert missed.stdout == "Nothing found.\n"
     assert indexed.returncode == 0, indexed.stderr
     counts = json.loads(indexed.stdout)
     assert (counts["added"], counts["unreadable"]) == (3, [])

@@ -181,6 +181,7 @@ def test_a_page_has_a_title(html: str, title: str) -> None:
         ),
         ("<html class='docs-tags-list-page'><p>a", "tags"),
         ("<html class='blog-list-page'><p>a", "blog posts"),
+        ("<html class='plugin-blog plugin-id-default'><p>a", "blog posts"),
         ("<main><div id=search-results></div>Searching</main>", "search page"),
         ("<main><nav>Only this</nav><script>text()</script></main>", "no text"),
         ("", "no text"),
@@ -188,6 +189,10 @@ def test_a_page_has_a_title(html: str, title: str) -> None:
 )
 def test_a_page_that_is_not_for_search_says_why(html: str, reason: str) -> None:
     assert reason in read_html(html).left_out
+
+
+def test_a_post_of_docusaurus_is_for_search() -> None:
+    assert not read_html("<html class='blog-wrapper blog-post-page plugin-blog'><p>a").left_out
 
 
 def test_the_page_for_what_was_not_found_is_left_out() -> None:

@@ -19,6 +19,7 @@ from chatkit_tools import (
     SearchUnavailableError,
     SourceError,
 )
+from chatkit_tools.collection import Collection
 from chatkit_tools.pieces import Piece
 from chatkit_tools.source import Read, UnreadableDocument
 from tests.tools.embedder import EmbeddingServer
@@ -66,6 +67,12 @@ def writes(server: RestServer) -> list[str]:
     ]
     server.requests.clear()
     return seen
+
+
+async def ids(collection: Collection) -> AsyncIterator[str]:
+    """The addresses of everything that is stored, whether it is seen or not."""
+    async for _, payload in collection.scroll(["url"]):
+        yield payload["url"]
 
 
 async def urls(passages: Passages, query: str, version: str | None = None) -> list[str]:
@@ -354,6 +361,63 @@ async def test_a_second_run_is_told_to_wait(place: Place) -> None:
     # The first one has gone, so nobody needs to wait for it.
     await second.index(Pages("/b", {"/b": "walrus"}))
     assert await first.count() == 601
+
+
+async def test_what_another_run_wrote_while_one_read_its_source_stays(place: Place) -> None:
+    slow, quick = await place.open(), await place.open()
+    await slow.index(Pages("/", {"/a": "walrus"}))
+    pages = Pages("/", {"/a": "narwhal"})
+    pages.before = {"/a": lambda: quick.index(Pages("/b", {"/b": "walrus"}))}
+
+    with pytest.raises(CollectionBusyError, match="another index run wrote"):
+        await slow.index(pages)
+
+    assert sorted(await urls(slow, "walrus")) == ["/a", "/b"]
+    pages.before = {}
+    assert (await slow.index(pages)).passages == 2
+    assert await urls(slow, "narwhal") == ["/a"]
+
+
+async def test_nobody_sees_what_a_run_left_that_broke_off_while_another_read(
+    place: Place,
+) -> None:
+    slow, broken = await place.open(), await place.open()
+    await slow.index(Pages("/", {"/a": "walrus"}))
+    half = Pages("/b", {f"/b/{number}": "narwhal" for number in range(600)})
+    half.before = {"/b/599": lambda: 1 / 0}
+
+    async def break_off() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await broken.index(half)
+
+    pages = Pages("/", {"/a": "narwhal"})
+    pages.before = {"/a": break_off}
+    with pytest.raises(CollectionBusyError, match="another index run wrote"):
+        await slow.index(pages)
+
+    pages.before = {}
+    assert (await slow.index(pages)).passages == 1
+    assert await urls(slow, "narwhal") == ["/a"]
+
+
+async def test_a_run_that_lost_its_lease_writes_no_more(place: Place) -> None:
+    first, second = await place.open(), await place.open()
+    collection = await place.collection()
+
+    async def take_over() -> None:
+        note = await collection.read_note()
+        assert note is not None
+        assert note.writer is not None
+        # As if the first run had given no sign of life for a minute.
+        await collection.write_note(replace(note, writer=replace(note.writer, at=0.0)))
+        await second.index(Pages("/b", {"/b": "walrus"}))
+
+    pages = Pages("/", {f"/{number}": "narwhal" for number in range(1200)})
+    pages.before = {"/700": take_over}
+    with pytest.raises(CollectionBusyError, match="taken over"):
+        await first.index(pages)
+
+    assert [url async for url in ids(collection)] == ["/b"]
 
 
 async def test_two_runs_that_start_together_leave_one_whole_state(

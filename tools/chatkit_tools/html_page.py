@@ -53,6 +53,8 @@ _MARKED = (
     (".genindextable, .indextable.modindextable", "is an index of words"),
     ("a.viewcode-back, .viewcode-back", "is source code"),
     (".td-taxonomy, .td-term, body.taxonomy, body.term", "lists pages by a term"),
+    # Docusaurus' list of all posts by year has no class of its own.
+    ("html.plugin-blog:not(.blog-wrapper)", "lists blog posts"),
     (".theme-unlisted-banner, .theme-draft-banner", "is unlisted"),
 )
 _BREADCRUMBS = (

@@ -215,6 +215,9 @@ class IndexRun:
                 f"the collection {self._collection.name!r} was written by a newer version of"
                 " chatkit-server; use that one, or name another collection in QDRANT_COLLECTION"
             )
+        if not self._dry_run:
+            # What it writes would be taken for what a run left that broke off.
+            self._lease.ask(self._note)
         self._stored = await Stored.load(self._collection, self._note, source.name)
         if isinstance(source, NoSource):
             names = sorted({edition.source for edition in self._stored.seen.values()})
@@ -348,10 +351,11 @@ class IndexRun:
         if self._shape is None:
             await self._collection.create(self._size)
             self._shape = await self._collection.shape() or Shape(self._size, 0)
+        seen = self._note
         if self._note is None:
             mean = sum(lengths) / len(lengths) if lengths else 1.0
             self._note = Note(self._lexical.language, mean)
-        self._note = await self._lease.take(self._note)
+        self._note = await self._lease.take(seen, self._note)
         self._writing = True
         await self._collection.create_field_indexes(self._shape.fields)
         if self._size is not None and self._shape.dense_size is None:
@@ -374,6 +378,8 @@ class IndexRun:
         for start in range(0, len(passages), _GATHERED):
             part = slice(start, start + _GATHERED)
             points = await self._make_points(passages[part], payloads[part], self._note)
+            # To embed them may have taken longer than a lease lasts.
+            await self._lease.check()
             for batch in _parts(points, _BATCH):
                 await self._collection.upsert(batch)
             self._note = await self._lease.renew(self._note)

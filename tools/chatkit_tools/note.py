@@ -47,6 +47,8 @@ class Note:
     indexed_at: str = ""
     """When the generation began, as ISO 8601 in UTC."""
     writer: Writer | None = None
+    last_writer: str = ""
+    """The run that wrote last, which may be over or have broken off."""
     format: int = field(default=FORMAT)
 
     @classmethod

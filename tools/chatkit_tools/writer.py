@@ -28,29 +28,49 @@ class Lease:
         self._id = uuid4().hex
         self._renewed = 0.0
 
-    async def take(self, note: Note) -> Note:
-        """Write the note with us in it, and return it."""
-        writer = note.writer
+    def ask(self, note: Note | None) -> None:
+        """Raise CollectionBusyError where another run is writing."""
+        writer = note.writer if note else None
         if writer and writer.id != self._id and _is_alive(writer):
             raise CollectionBusyError(
                 f"another index run is writing to the collection {self._collection.name!r}"
                 f" (process {writer.pid} on {writer.host}); wait until it is done. If it was"
                 f" killed, it is forgotten {_LEASE:.0f} s after it wrote last"
             )
-        held = replace(
-            note, writer=Writer(self._id, socket.gethostname(), os.getpid(), time.time())
-        )
-        await self._collection.write_note(held)
-        self._renewed = time.monotonic()
-        await self.check()
-        return held
+
+    async def take(self, seen: Note | None, first: Note) -> Note:
+        """Write the note with us in it, and return it.
+
+        Args:
+            seen: The note as it was before the run looked at what the collection has.
+            first: The note where there is none yet.
+        """
+        note = await self._collection.read_note()
+        self.ask(note)
+        # Minutes may have gone by since, in which the source was read. What another run has
+        # written meanwhile is not in what this one compared with, and would be lost or half shown.
+        if _lasting(note) != _lasting(seen):
+            raise CollectionBusyError(
+                f"the collection {self._collection.name!r} was deleted, or another index run wrote"
+                " to it, while this one read its source; this one changed nothing. Run the command"
+                " again"
+            )
+        return await self._hold(note or first)
 
     async def renew(self, note: Note) -> Note:
         """Give a sign of life, now and then, and make sure that nobody else took over."""
         if time.monotonic() - self._renewed < _RENEW:
             return note
         await self.check()
-        return await self.take(note)
+        return await self._hold(note)
+
+    async def _hold(self, note: Note) -> Note:
+        writer = Writer(self._id, socket.gethostname(), os.getpid(), time.time())
+        held = replace(note, writer=writer, last_writer=self._id)
+        await self._collection.write_note(held)
+        self._renewed = time.monotonic()
+        await self.check()
+        return held
 
     async def release(self) -> None:
         """Take us out of the note, where we still stand in it."""
@@ -66,6 +86,10 @@ class Lease:
                 f"the collection {self._collection.name!r} was deleted, or taken over by another"
                 " index run; what readers see was not changed. Run the command again"
             )
+
+
+def _lasting(note: Note | None) -> Note | None:
+    return replace(note, writer=None) if note else None
 
 
 def _is_alive(writer: Writer) -> bool:
