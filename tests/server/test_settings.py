@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from chatkit_server.errors import SettingsError
 from chatkit_server.parts import open_passages
-from chatkit_server.settings import Settings, read_settings, variable
+from chatkit_server.settings import Languages, Settings, read_settings, variable
+from chatkit_tools.lexical import Lexical
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,3 +165,11 @@ def test_every_setting_is_in_the_example_and_in_the_docs() -> None:
     assert {
         name for name in re.findall(r"`([A-Z][A-Z_]+)`", page) if name in variables
     } == variables
+
+
+@pytest.mark.parametrize("language", get_args(Languages))
+def test_the_search_knows_every_language(language: str) -> None:
+    words = Lexical(language)
+
+    assert words.tokens("kernel") == words.tokens("Kernel")
+    assert len(words.tokens("kernel")) == 1

@@ -1,11 +1,20 @@
 """Pages are read, named and addressed as Docusaurus does it."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from chatkit_tools import Document, SourceError, UnreadableDocument, read_documents
+from chatkit_tools import (
+    Document,
+    MarkdownFolder,
+    SkippedDocument,
+    SourceError,
+    UnreadableDocument,
+    read_documents,
+)
 from chatkit_tools.documents import list_documents, page_url
+from chatkit_tools.page_file import MAX_PAGE_BYTES
 
 
 def read(folder: Path, base_url: str = "/") -> dict[str, Document]:
@@ -167,3 +176,14 @@ def test_a_page_without_text_is_searched_by_its_description(tmp_path: Path) -> N
     write(tmp_path, a="---\ndescription: All adapters.\n---\n\nimport T from './t';\n\n<T/>\n")
 
     assert [piece.text for piece in read(tmp_path)["a.md"].pieces] == ["All adapters."]
+
+
+async def test_a_pipe_and_a_file_that_is_too_big_are_skipped(tmp_path: Path) -> None:
+    write(tmp_path, page="Text", huge="word " * (MAX_PAGE_BYTES // 5 + 1))
+    os.mkfifo(tmp_path / "pipe.md")
+
+    found = [page async for page in MarkdownFolder(tmp_path).read({})]
+
+    reasons = {page.path: page.reason for page in found if isinstance(page, SkippedDocument)}
+    assert reasons == {"huge.md": "has 10 MB; the limit is 10 MB", "pipe.md": "is no file"}
+    assert [page.path for page in found if isinstance(page, Document)] == ["page.md"]

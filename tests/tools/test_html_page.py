@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from chatkit_tools.errors import UnreadablePageError
-from chatkit_tools.html_page import MAX_PAGE_BYTES, HtmlPage, read_page, read_places
+from chatkit_tools.html_page import HtmlPage, read_page, read_places
+from chatkit_tools.page_file import MAX_PAGE_BYTES
 
 PAGES = Path(__file__).parent / "pages"
 URL = "https://rocket.example/guide/install"

@@ -74,3 +74,12 @@ def test_languages_have_words_of_their_own() -> None:
     assert Lexical("german").tokens("Häuser") == Lexical("german").tokens("Haus")
     with pytest.raises(ValueError, match="'klingon' is not known"):
         Lexical("klingon")
+
+
+def test_words_stay_as_they_are_in_no_language() -> None:
+    words = Lexical("none")
+
+    assert words.count(LexicalText(text="The fox and the foxes")) == 5
+    assert words.tokens("FOX") == words.tokens("fox") != words.tokens("foxes")
+    (weighed,) = words.weigh_texts([LexicalText("Fox", text="Lisy i lis")], 3.0)
+    assert set(words.tokens("lis fox")) < set(weighed.indices)

@@ -21,8 +21,8 @@ from chatkit_tools import (
     UnchangedDocument,
     UnreadableDocument,
 )
-from chatkit_tools.html_page import MAX_PAGE_BYTES
 from chatkit_tools.opening import open_source
+from chatkit_tools.page_file import MAX_PAGE_BYTES
 from chatkit_tools.source import Read
 from tests.browser.site import require_build
 

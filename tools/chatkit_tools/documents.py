@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 import yaml
 
-from chatkit_tools.errors import SourceError
+from chatkit_tools.errors import RefusedPageError, SourceError, UnreadablePageError
 from chatkit_tools.links import resolve_links
 from chatkit_tools.note import FORMAT
+from chatkit_tools.page_file import read_page_file
 from chatkit_tools.pieces import Piece, split_pieces
 from chatkit_tools.source import (
     Document,
@@ -45,10 +46,6 @@ class _File:
     url: str
     front_matter: dict[str, Any]
     body: str
-
-
-class _UnreadableError(Exception):
-    pass
 
 
 class MarkdownFolder:
@@ -107,7 +104,10 @@ class MarkdownFolder:
         for path in paths:
             try:
                 front_matter, body = _read_source(self.folder / path)
-            except _UnreadableError as exc:
+            except RefusedPageError as exc:
+                yield SkippedDocument(path, str(exc))
+                continue
+            except UnreadablePageError as exc:
                 yield UnreadableDocument(path, str(exc))
                 continue
             if kept_back := next(
@@ -209,11 +209,9 @@ def _strip_number(part: str) -> str:
 
 def _read_source(file: Path) -> tuple[dict[str, Any], str]:
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as exc:
-        raise _UnreadableError(exc.strerror or str(exc)) from exc
+        text = read_page_file(file).decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise _UnreadableError(f"is not UTF-8 at byte {exc.start}") from exc
+        raise UnreadablePageError(f"is not UTF-8 at byte {exc.start}") from exc
     front_matter, body = _split_front_matter(text)
     return front_matter, body.replace("\r\n", "\n")
 
@@ -229,11 +227,11 @@ def _split_front_matter(text: str) -> tuple[dict[str, Any], str]:
         problem = getattr(exc, "problem", None) or "is not YAML"
         # Lines are counted in the file, whose first one is the opening mark.
         where = f", line {mark.line + 2}" if mark else ""
-        raise _UnreadableError(f"front matter{where}: {problem}") from exc
+        raise UnreadablePageError(f"front matter{where}: {problem}") from exc
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise _UnreadableError("front matter is no list of `name: value`")
+        raise UnreadablePageError("front matter is no list of `name: value`")
     return data, text[found.end() :]
 
 

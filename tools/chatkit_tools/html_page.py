@@ -19,9 +19,9 @@ from chatkit_tools.html_content import (
     write_markdown,
 )
 from chatkit_tools.html_text import decode_page
+from chatkit_tools.page_file import check_size
 from chatkit_tools.pieces import Piece, split_markdown
 
-MAX_PAGE_BYTES = 10_000_000
 # Browsers stop at 512 as well; parsers get slow, and converters run out of stack, far above.
 _MAX_DEPTH = 500
 
@@ -107,14 +107,6 @@ def read_places(data: bytes, url: str) -> tuple[str, tuple[str, ...]]:
     tree = _parse(data, None)
     base = _find_base(tree, url)
     return _find_canonical(tree, base), tuple(_find_links(tree, base))
-
-
-def check_size(size: int) -> None:
-    """Refuse a page that is too big, by its number of bytes."""
-    if size > MAX_PAGE_BYTES:
-        raise RefusedPageError(
-            f"has {size / 1e6:.0f} MB; the limit is {MAX_PAGE_BYTES / 1e6:.0f} MB"
-        )
 
 
 def _parse(data: bytes, charset: str | None) -> LexborHTMLParser:

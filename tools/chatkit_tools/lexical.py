@@ -6,7 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qdrant_edge import Bm25, Bm25Config
+from qdrant_edge import (
+    Bm25,
+    Bm25Config,
+    DisabledStemmer,
+    SnowballLanguage,
+    SnowballParams,
+    StopwordsSet,
+)
 
 # Fields are weighed apart and added. In one text with the title in front, a title would only count
 # for long, and a word of it would be worth less in a passage that repeats the word.
@@ -25,6 +32,11 @@ _CODE_BLOCK = re.compile(
     r"^[ \t>]*(?P<fence>`{3,}|~{3,}).*?^[ \t>]*(?P=fence)", re.DOTALL | re.MULTILINE
 )
 _WORD = re.compile(r"\w+")
+# Those that the engine does not know by name: they have no list of stop words.
+_STEMMERS: dict[str, DisabledStemmer | SnowballParams] = {
+    "none": DisabledStemmer(),
+    "tamil": SnowballParams(SnowballLanguage.Tamil),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +65,14 @@ class Lexical:
 
     def __init__(self, language: str = "english") -> None:
         try:
-            self._counter = Bm25(Bm25Config(language=language, k=_LATE, b=0.0))
+            self._counter = _bm25(language, k=_LATE, b=0.0)
         except ValueError as exc:
             raise ValueError(
                 f"the lexical language {language!r} is not known; use an English name in small"
                 " letters, like 'english' or 'german'"
             ) from exc
         self.language = language
-        self._names = Bm25(Bm25Config(language=language, k=_SATURATION, b=0.0))
+        self._names = _bm25(language, k=_SATURATION, b=0.0)
 
     def count(self, text: LexicalText) -> int:
         """Count the words of the text that weigh anything."""
@@ -84,14 +96,8 @@ class Lexical:
 
     def weigh_texts(self, texts: Sequence[LexicalText], mean_length: float) -> list[SparseVector]:
         """Weigh texts of a collection in which `count` gives `mean_length` on average."""
-        body = Bm25(
-            Bm25Config(
-                language=self.language,
-                k=_SATURATION,
-                b=_LENGTH_PENALTY,
-                avg_len=max(mean_length, 1.0),
-            )
-        )
+        length = max(mean_length, 1.0)
+        body = _bm25(self.language, k=_SATURATION, b=_LENGTH_PENALTY, avg_len=length)
         return [self._weigh(text, body) for text in texts]
 
     def _weigh(self, text: LexicalText, body: Bm25) -> SparseVector:
@@ -107,6 +113,13 @@ class Lexical:
                 for token, value in zip(found.indices, found.values, strict=True):
                     weights[token] += weight * value
         return SparseVector(list(weights), list(weights.values()))
+
+
+def _bm25(language: str, *, k: float, b: float, avg_len: float | None = None) -> Bm25:
+    if language not in _STEMMERS:
+        return Bm25(Bm25Config(language=language, k=k, b=b, avg_len=avg_len))
+    stemmer, no_words = _STEMMERS[language], StopwordsSet(languages=set(), custom=set())
+    return Bm25(Bm25Config(stemmer=stemmer, stopwords=no_words, k=k, b=b, avg_len=avg_len))
 
 
 def lexical_text(title: str, headings: Sequence[str], text: str) -> LexicalText:

@@ -10,7 +10,8 @@ import httpx
 from chatkit_tools.address import page_key
 from chatkit_tools.errors import RefusedPageError, SourceError, UnreadablePageError
 from chatkit_tools.freshness import Fingerprint, keep_validator, settle
-from chatkit_tools.html_page import MAX_PAGE_BYTES, read_page
+from chatkit_tools.html_page import read_page
+from chatkit_tools.page_file import MAX_PAGE_BYTES
 from chatkit_tools.page_list import PageList, WebPage
 from chatkit_tools.selection import Patterns
 from chatkit_tools.source import (

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import stat
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from chatkit_tools.errors import RefusedPageError, SourceError, UnreadablePageError
-from chatkit_tools.html_page import check_size, read_canonical, read_page, read_places
+from chatkit_tools.html_page import read_canonical, read_page, read_places
 from chatkit_tools.note import FORMAT
+from chatkit_tools.page_file import read_page_file
 from chatkit_tools.source import (
     Document,
     Read,
@@ -98,7 +98,7 @@ class SiteFolder:
         pages = {fingerprint: url for url, fingerprint in known.items()}
         for path in paths:
             try:
-                data = _read_file(self.folder / path)
+                data = read_page_file(self.folder / path)
                 fingerprint = self._fingerprint(path, data, style)
                 if fingerprint in pages:
                     yield UnchangedDocument(path, pages[fingerprint])
@@ -145,7 +145,9 @@ class SiteFolder:
         links: list[str] = []
         for path in paths[:: len(paths) // _ASKED + 1]:
             try:
-                canonical, found = read_places(_read_file(self.folder / path), f"/{quote(path)}")
+                canonical, found = read_places(
+                    read_page_file(self.folder / path), f"/{quote(path)}"
+                )
             except UnreadablePageError:
                 continue
             links += found
@@ -188,18 +190,6 @@ def list_pages(folder: Path) -> list[str]:
             if name[0] != "." and Path(name).suffix.lower() in _SUFFIXES
         ]
     return sorted(found)
-
-
-def _read_file(file: Path) -> bytes:
-    try:
-        found = file.stat()
-        # To open a pipe would be to wait for whoever writes into it.
-        if not stat.S_ISREG(found.st_mode):
-            raise RefusedPageError("is no file")
-        check_size(found.st_size)
-        return file.read_bytes()
-    except OSError as exc:
-        raise UnreadablePageError(exc.strerror or str(exc)) from exc
 
 
 def _key(place: str) -> str:
