@@ -12,6 +12,9 @@ HERE = "fastembed:"
 
 _BATCH = 128
 _AT_ONCE = 4
+# A model on a laptop's processor embeds some texts a second, and four requests wait in its queue.
+# Whoever can't wait so long, like a search, has a limit of its own.
+_SECONDS = 300.0
 # Below the 8,192 tokens that such models take, even for code.
 _MAX_CHARS = 16_000
 
@@ -63,13 +66,14 @@ class OpenAIEmbeddings:
     ) -> None:
         """`size` asks the service for shorter vectors than the model's own."""
         # Imported here, since the package costs more time than everything else together.
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI, Timeout
 
         # Local servers want no key, the client insists on one. Without a base URL it reads both
         # from its usual environment variables.
         key = api_key or ("none" if base_url else None)
+        timeout = Timeout(_SECONDS, connect=10.0)
         self._client = AsyncOpenAI(
-            base_url=base_url, api_key=key, timeout=60.0, max_retries=max_retries
+            base_url=base_url, api_key=key, timeout=timeout, max_retries=max_retries
         )
         self._model = model
         self._wanted = size
