@@ -40,8 +40,8 @@ class ElementPage:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def mount(self, tag: str = "docs-chatkit", **options: Any) -> None:
-        self.page.goto("/")
+    def mount(self, tag: str = "docs-chatkit", path: str = "/", **options: Any) -> None:
+        self.page.goto(path)
         self.page.evaluate(MOUNT, [options, EVENTS, tag])
 
     def call(self, method: str, *args: Any) -> Any:

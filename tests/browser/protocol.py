@@ -167,6 +167,8 @@ def serve() -> Iterator[ScriptedServer]:
     app = Starlette(
         routes=[
             Route("/", lambda _: HTMLResponse(PAGE, headers=policy)),
+            # Where nothing but the element itself keeps a script from running.
+            Route("/unguarded", lambda _: HTMLResponse(PAGE)),
             Route("/chat", lambda _: FileResponse(STATIC / "chat.html", headers=policy)),
             Route("/chatkit", scripted.handle, methods=["POST"]),
             Route("/docs/{page}", lambda _: HTMLResponse("<title>Docs</title><h1>Docs</h1>")),
