@@ -22,8 +22,8 @@ await build({
   packages: "external",
 });
 
-// Docusaurus bundles these again for the site: its own modules, Prism and React must stay the site's, and
-// the panel a chunk of its own.
+// Docusaurus bundles these again for the site: its own modules, Prism and React must stay the site's, the
+// panel a chunk of its own, and so what the panel imports only when it needs it.
 const browser = { ...shared, format: "esm", platform: "browser", jsx: "automatic" };
 const site = [
   "@docusaurus/*",
@@ -44,7 +44,9 @@ await build({ ...browser, entryPoints: ["src/bubble.css"], outfile: "lib/bubble.
 const { metafile } = await build({
   ...browser,
   entryPoints: ["src/panel.tsx"],
-  outfile: "lib/panel.js",
+  outdir: "lib",
+  splitting: true,
+  chunkNames: "panel-[name]-[hash]",
   external: site,
   metafile: true,
 });

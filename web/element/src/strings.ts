@@ -52,6 +52,7 @@ export const strings = {
     sources === 0
       ? "The answer is complete."
       : `The answer is complete, with ${sources} ${sources === 1 ? "source" : "sources"}.`,
+  notLoaded: "This part of the chat could not be loaded.",
   hostedApi: "This element needs options.api.url: it talks to a ChatKit server of your own.",
   noAttachments: "Attachments are not supported by this element.",
 };
