@@ -3,17 +3,19 @@
 import type { ChatClient } from "./client.js";
 import { ChatError } from "./errors.js";
 import { History } from "./history.js";
+import { loadThread } from "./loading.js";
 import type {
   StreamEvent,
   StreamRequest,
+  StructuredSubmission,
   ThreadItem,
   UserContent,
   UserMessageItem,
+  WidgetAction,
 } from "./protocol.js";
 import {
   applyEvent,
   EMPTY_THREAD,
-  loadedThread,
   LOCAL_PREFIX,
   pendingToolCall,
   type ThreadState,
@@ -80,8 +82,6 @@ const BLANK: ChatState = {
   feedback: {},
 };
 
-const ITEMS_PAGE_SIZE = 100;
-
 export class Chat {
   state = BLANK;
   readonly history: History;
@@ -147,25 +147,46 @@ export class Chat {
     const { failure, threadId, thread } = this.state;
     if (!failure) return;
     if (failure.during === "load") return this.open(threadId);
-    const at = thread.items.findLastIndex((item) => item.type === "user_message");
-    const question = thread.items[at];
-    if (question && threadId !== null && isConfirmed(question)) {
-      this.#set({ thread: { ...thread, items: thread.items.slice(0, at + 1) } });
-      const params = { thread_id: threadId, item_id: question.id };
-      return this.#answer({ type: "threads.retry_after_item", params });
-    }
+    const question = thread.items.findLast((item) => item.type === "user_message");
+    if (question && isConfirmed(question)) return this.retry(question.id);
     if (this.#lastMessage) return this.#answer(this.#messageRequest(this.#lastMessage));
   }
 
-  async customAction(
-    action: { type: string; payload?: Record<string, unknown> },
-    itemId?: string,
-  ): Promise<void> {
-    const { threadId, phase } = this.state;
-    if (threadId === null) throw new Error("There is no thread for the action yet.");
-    if (phase !== "idle") throw new Error("An answer is still being written.");
-    const params = { thread_id: threadId, action, ...(itemId && { item_id: itemId }) };
+  /** Answers anew the question that an item belongs to; what came after it goes. */
+  async retry(itemId: string): Promise<void> {
+    const threadId = this.#idleThread();
+    const { thread } = this.state;
+    const from = thread.items.findIndex((item) => item.id === itemId);
+    const at = thread.items.findLastIndex((item, i) => i <= from && item.type === "user_message");
+    const question = thread.items[at];
+    if (!question || !isConfirmed(question)) throw new Error("There is no question to answer.");
+    this.#set({ thread: { ...thread, items: thread.items.slice(0, at + 1) } });
+    const params = { thread_id: threadId, item_id: question.id };
+    await this.#answer({ type: "threads.retry_after_item", params });
+  }
+
+  async customAction(action: WidgetAction, itemId?: string): Promise<void> {
+    const params = { thread_id: this.#idleThread(), action, ...(itemId && { item_id: itemId }) };
     await this.#answer({ type: "threads.custom_action", params });
+  }
+
+  /** An action whose answer is the changed item alone; an answer on its way goes on beside it. */
+  async syncAction(action: WidgetAction, itemId?: string): Promise<void> {
+    const { threadId } = this.state;
+    if (threadId === null) throw new Error("There is no thread for the action yet.");
+    const params = { thread_id: threadId, action, ...(itemId && { item_id: itemId }) };
+    const { updated_item: item } = await this.#host
+      .client()
+      .call("threads.sync_custom_action", params);
+    if (item && this.state.threadId === threadId) {
+      this.#take({ type: "thread.item.replaced", item });
+    }
+  }
+
+  /** Sends the answers to a form, or that it was skipped. */
+  async submitForm(itemId: string, input: StructuredSubmission): Promise<void> {
+    const params = { thread_id: this.#idleThread(), item_id: itemId, input };
+    await this.#answer({ type: "threads.add_structured_input", params });
   }
 
   /** Reads the open thread again; an answer on its way is left alone. */
@@ -173,7 +194,7 @@ export class Chat {
     const { threadId, phase } = this.state;
     if (threadId === null || phase !== "idle") return;
     const operation = (this.#operation = new AbortController());
-    const thread = await this.#fetchThread(threadId, operation.signal);
+    const thread = await loadThread(this.#host.client(), threadId, operation.signal);
     if (this.#operation === operation && this.state.phase === "idle") this.#set({ thread });
   }
 
@@ -202,6 +223,14 @@ export class Chat {
     this.#host.emit("history.close", undefined);
   }
 
+  async rename(threadId: string, title: string): Promise<void> {
+    const renamed = await this.history.rename(threadId, title);
+    if (renamed && this.state.threadId === threadId) {
+      const { thread } = this.state;
+      this.#set({ thread: { ...thread, thread: { ...thread.thread, id: threadId, title } } });
+    }
+  }
+
   async deleteThread(threadId: string): Promise<void> {
     const deleted = await this.history.delete(threadId);
     if (deleted && this.state.threadId === threadId) await this.open(null);
@@ -219,7 +248,7 @@ export class Chat {
     this.#set({ phase: "loading" });
     this.#host.emit("thread.load.start", { threadId });
     try {
-      const thread = await this.#fetchThread(threadId, operation.signal);
+      const thread = await loadThread(this.#host.client(), threadId, operation.signal);
       if (this.#operation === operation) this.#set({ thread, phase: "idle" });
     } catch (caught) {
       if (this.#operation === operation) this.#loadFailed(asChatError(caught), initial);
@@ -233,22 +262,6 @@ export class Chat {
     if (error.status === 404) this.#show({ ...BLANK, failure: initial ? null : failure }, false);
     else this.#set({ phase: "idle", failure });
     this.#host.emit("error", { error });
-  }
-
-  /** `get_by_id` gives the first items only; the rest comes by pages. */
-  async #fetchThread(threadId: string, signal: AbortSignal): Promise<ThreadState> {
-    const client = this.#host.client();
-    const thread = await client.call("threads.get_by_id", { thread_id: threadId }, signal);
-    const items: ThreadItem[] = [...(thread.items?.data ?? [])];
-    let page = thread.items;
-    while (page?.has_more && page.after) {
-      const params = { thread_id: threadId, limit: ITEMS_PAGE_SIZE, after: page.after } as const;
-      const next = await client.call("items.list", { ...params, order: "asc" }, signal);
-      items.push(...next.data);
-      // A server that repeats its cursor would keep us here for ever.
-      page = next.after === page.after ? undefined : next;
-    }
-    return loadedThread(thread, items);
   }
 
   async #answer(first: StreamRequest): Promise<void> {
@@ -324,6 +337,13 @@ export class Chat {
     this.#take({ type: "thread.item.replaced", item: done });
     const params = { thread_id: threadId, result: result ?? {} };
     return { type: "threads.add_client_tool_output", params };
+  }
+
+  #idleThread(): string {
+    const { threadId, phase } = this.state;
+    if (threadId === null) throw new Error("There is no thread yet.");
+    if (phase !== "idle") throw new Error("An answer is still being written.");
+    return threadId;
   }
 
   #messageRequest(message: Message): StreamRequest {

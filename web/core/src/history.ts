@@ -84,6 +84,21 @@ export class History {
     return true;
   }
 
+  /** Whether the thread has the title now. */
+  async rename(threadId: string, title: string): Promise<boolean> {
+    try {
+      await this.#client().call("threads.update", { thread_id: threadId, title });
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
+    const threads = this.state.threads.map((thread) =>
+      thread.id === threadId ? { ...thread, title } : thread,
+    );
+    this.#set({ threads });
+    return true;
+  }
+
   #fail(error: unknown): void {
     const failure = error instanceof Error ? error : new Error(String(error));
     this.#set({ loading: false, error: failure.message });

@@ -9,3 +9,4 @@ export * from "./protocol.js";
 export { EventParser, readEvents } from "./sse.js";
 export * from "./thread.js";
 export * from "./visitor.js";
+export * from "./widget.js";

@@ -36,6 +36,7 @@ export interface Thread extends ThreadMetadata {
 interface SourceBase {
   title?: string;
   description?: string | null;
+  timestamp?: string | null;
   group?: string | null;
 }
 
@@ -53,6 +54,8 @@ export interface FileSource extends SourceBase {
 export interface EntitySource extends SourceBase {
   type: "entity";
   id: string;
+  icon?: string | null;
+  label?: string | null;
   inline_label?: string | null;
   interactive?: boolean;
   data?: Record<string, unknown>;
@@ -100,6 +103,7 @@ export interface Task {
   type: string;
   status_indicator?: "none" | "loading" | "complete";
   title?: string | null;
+  icon?: string | null;
   content?: string | null;
   title_query?: string | null;
   queries?: string[];
@@ -109,8 +113,62 @@ export interface Task {
 export interface Workflow {
   type?: string;
   tasks: Task[];
-  summary?: { title?: string; duration?: number } | null;
+  summary?: { title?: string; icon?: string | null; duration?: number } | null;
   expanded?: boolean;
+}
+
+/** A file that goes with a message; its bytes go to where the descriptor says. */
+export interface Attachment {
+  type: "file" | "image";
+  id: string;
+  name: string;
+  mime_type: string;
+  preview_url?: string | null;
+  upload_descriptor?: {
+    url: string;
+    method: "POST" | "PUT";
+    headers?: Record<string, string>;
+  } | null;
+}
+
+/** A piece of a widget, with the properties of its type. */
+export interface WidgetNode {
+  type: string;
+  id?: string | null;
+  key?: string | null;
+  children?: WidgetNode | WidgetNode[] | null;
+  [property: string]: unknown;
+}
+
+export interface WidgetAction {
+  type: string;
+  payload?: Record<string, unknown>;
+}
+
+export interface GeneratedImage {
+  id: string;
+  url: string;
+}
+
+export interface StructuredAnswer {
+  values?: string[];
+  skipped?: boolean;
+}
+
+/** One question of a form. */
+export interface StructuredInput {
+  type: "multiple_choice" | "freeform";
+  id: string;
+  question: string;
+  answer?: StructuredAnswer | null;
+  options?: { value: string }[];
+  multiple?: boolean;
+  description?: string | null;
+}
+
+export interface StructuredSubmission {
+  status: "answered" | "skipped";
+  answers: Record<string, StructuredAnswer>;
 }
 
 interface ItemBase {
@@ -122,7 +180,9 @@ interface ItemBase {
 export interface UserMessageItem extends ItemBase {
   type: "user_message";
   content: UserContent[];
+  attachments?: Attachment[];
   quoted_text?: string | null;
+  inference_options?: InferenceOptions;
 }
 
 export interface AssistantMessageItem extends ItemBase {
@@ -133,8 +193,29 @@ export interface AssistantMessageItem extends ItemBase {
 export interface ClientToolCallItem extends ItemBase {
   type: "client_tool_call";
   status?: "pending" | "completed";
+  call_id?: string;
   name: string;
   arguments?: Record<string, unknown>;
+  output?: unknown;
+}
+
+export interface WidgetItem extends ItemBase {
+  type: "widget";
+  widget: WidgetNode;
+  copy_text?: string | null;
+}
+
+export interface GeneratedImageItem extends ItemBase {
+  type: "generated_image";
+  image?: GeneratedImage | null;
+  /** How much of it is there, from 0 to 1, as long as it is being made; never stored. */
+  progress?: number | null;
+}
+
+export interface StructuredInputItem extends ItemBase {
+  type: "structured_input";
+  status?: "pending" | "answered" | "skipped";
+  inputs: StructuredInput[];
 }
 
 export interface WorkflowItem extends ItemBase {
@@ -151,13 +232,22 @@ export interface EndOfTurnItem extends ItemBase {
   type: "end_of_turn";
 }
 
+/** Not for readers; a server should keep it to itself. */
+export interface HiddenItem extends ItemBase {
+  type: "hidden_context_item" | "sdk_hidden_context";
+}
+
 export type ThreadItem =
   | UserMessageItem
   | AssistantMessageItem
   | ClientToolCallItem
+  | WidgetItem
+  | GeneratedImageItem
+  | StructuredInputItem
   | WorkflowItem
   | TaskItem
-  | EndOfTurnItem;
+  | EndOfTurnItem
+  | HiddenItem;
 
 export type ItemUpdate =
   | {
@@ -180,7 +270,16 @@ export type ItemUpdate =
       type: "workflow.task.added" | "workflow.task.updated";
       task_index?: number;
       task: Task;
-    };
+    }
+  | { type: "widget.root.updated"; widget: WidgetNode }
+  | { type: "widget.component.updated"; component_id: string; component: WidgetNode }
+  | {
+      type: "widget.streaming_text.value_delta";
+      component_id: string;
+      delta?: string;
+      done?: boolean;
+    }
+  | { type: "generated_image.updated"; image: GeneratedImage; progress?: number | null };
 
 export interface Notice {
   level: "info" | "warning" | "danger";
@@ -206,12 +305,18 @@ export type StreamRequest =
   | { type: "threads.retry_after_item"; params: { thread_id: string; item_id: string } }
   | {
       type: "threads.custom_action";
-      params: {
-        thread_id: string;
-        item_id?: string;
-        action: { type: string; payload?: Record<string, unknown> };
-      };
+      params: ActionParams;
+    }
+  | {
+      type: "threads.add_structured_input";
+      params: { thread_id: string; item_id: string; input: StructuredSubmission };
     };
+
+interface ActionParams {
+  thread_id: string;
+  item_id?: string;
+  action: WidgetAction;
+}
 
 interface PageParams {
   limit?: number;
@@ -230,4 +335,8 @@ export interface Calls {
     { thread_id: string; item_ids: string[]; kind: "positive" | "negative" },
     unknown,
   ];
+  "threads.sync_custom_action": [ActionParams, { updated_item?: ThreadItem | null }];
+  "attachments.create": [{ name: string; size: number; mime_type: string }, Attachment];
+  "attachments.delete": [{ attachment_id: string }, unknown];
+  "input.transcribe": [{ audio_base64: string; mime_type: string }, { text: string }];
 }

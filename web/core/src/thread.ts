@@ -6,12 +6,15 @@ import type {
   ItemUpdate,
   Notice,
   StreamEvent,
+  StructuredInputItem,
   Thread,
   ThreadItem,
   ThreadMetadata,
   UserMessageItem,
+  WidgetNode,
   Workflow,
 } from "./protocol.js";
+import { appendText, replaceComponent } from "./widget.js";
 
 export interface ThreadState {
   readonly thread: ThreadMetadata | null;
@@ -43,6 +46,8 @@ export function applyEvent(state: ThreadState, event: StreamEvent): ThreadState 
     case "thread.item.added":
     case "thread.item.done":
     case "thread.item.replaced":
+      // Hidden items are no reader's business, and must not stand where the last item is asked for.
+      if (isHidden(event.item)) return state;
       return { ...state, progress: null, items: putItem(state.items, normalize(event.item)) };
     case "thread.item.updated":
       return updateItem(state, event.item_id, event.update);
@@ -64,7 +69,8 @@ export function applyEvent(state: ThreadState, event: StreamEvent): ThreadState 
 
 /** The thread as `threads.get_by_id` gives it, with the items of all its pages. */
 export function loadedThread(thread: Thread, items: readonly ThreadItem[]): ThreadState {
-  return { ...EMPTY_THREAD, thread: metadataOf(thread), items: items.map(normalize) };
+  const visible = items.filter((item) => !isHidden(item));
+  return { ...EMPTY_THREAD, thread: metadataOf(thread), items: visible.map(normalize) };
 }
 
 /** The call of a client tool that the server waits for, if any. */
@@ -84,6 +90,10 @@ function putItem(items: readonly ThreadItem[], item: ThreadItem): readonly Threa
   return at < 0 ? [...items, item] : items.with(at, item);
 }
 
+function isHidden(item: ThreadItem): boolean {
+  return item.type === "hidden_context_item" || item.type === "sdk_hidden_context";
+}
+
 function isLocal(item: ThreadItem): item is UserMessageItem {
   return item.id.startsWith(LOCAL_PREFIX);
 }
@@ -99,6 +109,8 @@ function normalize(item: ThreadItem): ThreadItem {
       const { tasks = [] } = item.workflow as Partial<Workflow>;
       return { ...item, workflow: { ...item.workflow, tasks } };
     }
+    case "structured_input":
+      return { ...item, inputs: (item as Partial<StructuredInputItem>).inputs ?? [] };
     default:
       return item;
   }
@@ -159,9 +171,28 @@ function updated(item: ThreadItem, update: ItemUpdate): ThreadItem {
       tasks[Math.min(update.task_index ?? tasks.length, tasks.length)] = update.task;
       return { ...item, workflow: { ...item.workflow, tasks } };
     }
+    case "widget.root.updated":
+      return withWidget(item, () => update.widget);
+    case "widget.component.updated":
+      return withWidget(item, (root) =>
+        replaceComponent(root, update.component_id, update.component),
+      );
+    case "widget.streaming_text.value_delta":
+      return withWidget(item, (root) => appendText(root, update.component_id, update));
+    case "generated_image.updated": {
+      if (item.type !== "generated_image") return item;
+      const { image, progress } = update;
+      return { ...item, image, progress };
+    }
     default:
       return item;
   }
+}
+
+function withWidget(item: ThreadItem, change: (root: WidgetNode) => WidgetNode): ThreadItem {
+  if (item.type !== "widget") return item;
+  const widget = change(item.widget);
+  return widget === item.widget ? item : { ...item, widget };
 }
 
 function withPart(

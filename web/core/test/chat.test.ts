@@ -219,6 +219,77 @@ test("a client tool runs and its result goes back", async () => {
   assert.equal(server.chat.state.thread.items.at(-1)?.type, "assistant_message");
 });
 
+test("a question is answered anew from its answer, and what came after it goes", async () => {
+  const second: StreamEvent = {
+    type: "thread.item.done",
+    item: { type: "user_message", id: "msg_3", content: QUESTION.content },
+  };
+  const server = new ScriptedServer(stream(created, asked, answered), stream(second), stream());
+  await server.chat.send(QUESTION);
+  await server.chat.send(QUESTION);
+  const retry = server.chat.retry("msg_2");
+  assert.deepEqual(types(server), ["user_message"]);
+  await retry;
+  assert.deepEqual(server.requests[2], {
+    type: "threads.retry_after_item",
+    params: { thread_id: "thr_1", item_id: "msg_1" },
+  });
+});
+
+test("a form's answers go to the server, which replaces the form", async () => {
+  const form = { type: "structured_input", id: "f", inputs: [] } as const;
+  const server = new ScriptedServer(
+    stream(created, asked, { type: "thread.item.done", item: form }),
+    stream({ type: "thread.item.replaced", item: { ...form, status: "answered" } }, answered),
+  );
+  await server.chat.send(QUESTION);
+  const input = { status: "answered" as const, answers: { os: { values: ["Linux"] } } };
+  await server.chat.submitForm("f", input);
+  assert.deepEqual(server.requests[1], {
+    type: "threads.add_structured_input",
+    params: { thread_id: "thr_1", item_id: "f", input },
+  });
+  const item = server.chat.state.thread.items[1];
+  assert.equal(item?.type === "structured_input" && item.status, "answered");
+});
+
+test("a synchronous action changes its item while an answer goes on", async () => {
+  const widget: ThreadItem = { type: "widget", id: "w", widget: { type: "Card" } };
+  const liked: ThreadItem = { ...widget, widget: { type: "ListView" } };
+  const server = new ScriptedServer(
+    hangingStream(created, asked, { type: "thread.item.done", item: widget }),
+    json({ updated_item: liked }),
+  );
+  const sending = server.chat.send(QUESTION);
+  await until(() => server.chat.state.thread.items.length === 2);
+  await server.chat.syncAction({ type: "like" }, "w");
+  assert.deepEqual(server.requests[1], {
+    type: "threads.sync_custom_action",
+    params: { thread_id: "thr_1", action: { type: "like" }, item_id: "w" },
+  });
+  assert.deepEqual(server.chat.state.thread.items[1], liked);
+  assert.equal(server.chat.state.phase, "answering");
+  server.chat.close();
+  await sending;
+});
+
+test("a thread that is renamed has its title in the list and in the header", async () => {
+  const server = new ScriptedServer(
+    json({ id: "thr_1", title: "Old" }),
+    json({ data: [{ id: "thr_1", title: "Old" }] }),
+    json({ id: "thr_1", title: "New" }),
+    failure(503, "Down"),
+  );
+  await server.chat.open("thr_1");
+  await server.chat.openHistory();
+  await server.chat.rename("thr_1", "New");
+  assert.equal(server.chat.state.thread.thread?.title, "New");
+  assert.equal(server.chat.history.state.threads[0]?.title, "New");
+  await server.chat.rename("thr_1", "Newer");
+  assert.equal(server.chat.state.thread.thread?.title, "New");
+  assert.equal(server.chat.history.state.error, "Down");
+});
+
 test("the answer of a thread that was left does not reach the next one", async () => {
   const server = new ScriptedServer(hangingStream(created, asked), json({ id: "thr_2" }));
   const sending = server.chat.send(QUESTION);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { StreamEvent, ThreadItem } from "../src/protocol.js";
+import type { StreamEvent, ThreadItem, WidgetNode } from "../src/protocol.js";
 import {
   applyEvent,
   EMPTY_THREAD,
@@ -109,6 +109,73 @@ test("progress lasts until the next text; notices stay", () => {
   );
 });
 
+test("a widget's text grows, its parts are replaced, and the rest stays the same object", () => {
+  const other = { type: "Row", children: [{ type: "Button", id: "b", label: "0 likes" }] };
+  const wrapped = { type: "Transition", children: { type: "Text", id: "t", value: "Hel" } };
+  const shown = after({
+    type: "thread.item.added",
+    item: { type: "widget", id: "w", widget: { type: "Card", children: [other, wrapped] } },
+  });
+  const grown = [
+    update("w", {
+      type: "widget.streaming_text.value_delta",
+      component_id: "t",
+      delta: "lo",
+      done: true,
+    }),
+    update("w", {
+      type: "widget.component.updated",
+      component_id: "b",
+      component: { type: "Button", label: "1 like" },
+    }),
+  ].map((event) => event as StreamEvent);
+  const text = grown.slice(0, 1).reduce(applyEvent, shown);
+  assert.deepEqual(widget(text).children, [
+    other,
+    { ...wrapped, children: { type: "Text", id: "t", value: "Hello", streaming: false } },
+  ]);
+  assert.equal((widget(text).children as unknown[])[0], other);
+  const liked = grown.slice(1).reduce(applyEvent, text);
+  assert.deepEqual((widget(liked).children as unknown[])[0], {
+    type: "Row",
+    children: [{ type: "Button", id: "b", label: "1 like" }],
+  });
+  const root = { type: "widget.root.updated", widget: { type: "ListView", children: [] } };
+  assert.equal(widget(applyEvent(liked, update("w", root) as StreamEvent)).type, "ListView");
+});
+
+test("an update for a component that a widget doesn't have changes nothing", () => {
+  const state = after({
+    type: "thread.item.added",
+    item: { type: "widget", id: "w", widget: { type: "Card", children: [] } },
+  });
+  const change = { type: "widget.streaming_text.value_delta", component_id: "x", delta: "?" };
+  assert.equal(applyEvent(state, update("w", change) as StreamEvent), state);
+});
+
+test("a generated image comes in steps", () => {
+  const state = after(
+    { type: "thread.item.added", item: { type: "generated_image", id: "g" } },
+    update("g", {
+      type: "generated_image.updated",
+      image: { id: "i", url: "data:image/png;base64,AA" },
+      progress: 0.5,
+    }),
+  );
+  assert.deepEqual(state.items[0], {
+    type: "generated_image",
+    id: "g",
+    image: { id: "i", url: "data:image/png;base64,AA" },
+    progress: 0.5,
+  });
+});
+
+test("items that are not for readers are left out", () => {
+  const hidden = { type: "hidden_context_item", id: "h", content: "passages" };
+  assert.deepEqual(after({ type: "thread.item.done", item: hidden }).items, []);
+  assert.deepEqual(loadedThread({ id: "t" }, [hidden as ThreadItem]).items, []);
+});
+
 test("unknown events and updates change nothing", () => {
   const state = after({
     type: "thread.item.added",
@@ -156,6 +223,12 @@ function update(item_id: string, change: object) {
 function delta(id: string, text: string, content_index?: number) {
   const type = "assistant_message.content_part.text_delta";
   return update(id, { type, content_index, delta: text });
+}
+
+function widget(state: ThreadState): WidgetNode {
+  const item = state.items[0];
+  assert.ok(item?.type === "widget");
+  return item.widget;
 }
 
 function texts(state: ThreadState): string[] {
