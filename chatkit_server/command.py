@@ -36,3 +36,8 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if (said := sentence(error)) is not None:
             raise Failure(said) from None
         raise
+
+
+def plain(text: str) -> str:
+    """Leave out what a terminal would act upon: names and questions come from anywhere."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .command import Failure, run, settings_for
+from .command import Failure, plain, run, settings_for
 
 if TYPE_CHECKING:
     from chatkit_tools import Passages
@@ -288,11 +288,6 @@ def _describe_comparison(comparison: Comparison) -> Iterator[str]:
             f"Not compared, since they are not the same in both:"
             f" {len(comparison.not_compared)} ({names}{more})"
         )
-
-
-def plain(text: str) -> str:
-    """Leave out what a terminal would act upon: questions come from anywhere."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _count(number: int, noun: str) -> str:

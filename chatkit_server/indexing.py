@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .command import Failure, run, settings_for
+from .command import Failure, plain, run, settings_for
 
 if TYPE_CHECKING:
     from chatkit_tools import IndexSummary, LexicalSummary
@@ -156,11 +156,11 @@ def index(
     else:
         click.echo(_describe(summary, seconds, dry_run=dry_run))
         for page in summary.skipped[:_NAMED]:
-            click.echo(f"skipped {page.path}: {page.reason}", err=True)
+            click.echo(plain(f"skipped {page.path}: {page.reason}"), err=True)
         if len(summary.skipped) > _NAMED:
             click.echo(f"… {len(summary.skipped) - _NAMED} more; --json names all", err=True)
     for unreadable in summary.unreadable:
-        click.echo(f"could not read {unreadable.path}: {unreadable.reason}", err=True)
+        click.echo(plain(f"could not read {unreadable.path}: {unreadable.reason}"), err=True)
     if summary.unreadable:
         sys.exit(1)
 

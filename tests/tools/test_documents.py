@@ -1,6 +1,7 @@
 """Pages are read, named and addressed as Docusaurus does it."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,51 @@ def test_what_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
     assert reasons["yaml.md"].startswith("front matter, line 4: ")
     assert reasons["list.md"] == "front matter is no list of `name: value`"
     assert reasons["gone.md"] == "No such file or directory"
+
+
+def test_front_matter_that_harms_who_reads_it_is_named(tmp_path: Path) -> None:
+    bomb = "a: &a [x, x, x, x]\n" + "".join(
+        f"{name}: &{name} [{', '.join([f'*{former}'] * 9)}]\n"
+        for former, name in pairwise("abcdefghi")
+    )
+    write(
+        tmp_path,
+        bomb=f"---\n{bomb}title: *i\n---\nText",
+        date="---\ndate: 2024-13-45\n---\nText",
+        deep=f"---\na: {'[' * 50_000}{']' * 50_000}\n---\nText",
+        good="---\na: &a [x]\ntitle: *a\nslug: {a: b}\n---\nText",
+        number="---\na: !!int x\n---\nText",
+        time="---\na: !!timestamp x\n---\nText",
+    )
+
+    found = list(read_documents(tmp_path))
+
+    assert [(page.path, page.title) for page in found if isinstance(page, Document)] == [
+        ("good.md", "good")
+    ]
+    reasons = {page.path: page.reason for page in found if isinstance(page, UnreadableDocument)}
+    assert set(reasons) == {"bomb.md", "date.md", "deep.md", "number.md", "time.md"}
+    assert reasons["bomb.md"] == "front matter has more than 16 aliases"
+    assert reasons["date.md"] == "front matter: month must be in 1..12"
+    assert reasons["deep.md"] == "front matter is nested more than 32 deep"
+
+
+def test_a_name_that_is_no_text_is_skipped(tmp_path: Path) -> None:
+    write(tmp_path, good="Text")
+    (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("Text")
+
+    assert [type(page) for page in MarkdownFolder(tmp_path)._read({})] == [
+        SkippedDocument,
+        Document,
+    ]
+
+
+def test_many_backticks_take_no_time(tmp_path: Path) -> None:
+    write(tmp_path, a="Text\n\n" + "`" * 50_000 + "\n\n[b](./b) ``[c](./c)`` `` ` [d](./d) ``\n")
+
+    (piece,) = read(tmp_path)["a.md"].pieces
+
+    assert piece.text.endswith("[b](/b) ``[c](./c)`` `` ` [d](./d) ``")
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -38,14 +38,18 @@ _DATE_OR_VERSION = re.compile(
 _SUFFIXES = frozenset({".md", ".mdx"})
 _LEFT_OUT = frozenset({"node_modules", "__tests__"})
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Few aliases of aliases make millions of values, and deep nesting ends the process.
+_MAX_ALIASES = 16
+_MAX_DEPTH = 32
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
     path: str
     url: str
-    front_matter: dict[str, Any]
+    yaml: str
     body: str
+    front_matter: dict[str, Any]
 
 
 class MarkdownFolder:
@@ -103,7 +107,8 @@ class MarkdownFolder:
         files: list[_File] = []
         for path in paths:
             try:
-                front_matter, body = _read_source(self.folder / path)
+                head, body = _read_source(self.folder / path)
+                front_matter = _read_front_matter(head)
             except RefusedPageError as exc:
                 yield SkippedDocument(path, str(exc))
                 continue
@@ -116,7 +121,7 @@ class MarkdownFolder:
                 yield SkippedDocument(path, f"is {kept_back} (front matter)")
                 continue
             url = page_url(path, front_matter, self.base_url, trailing_slash=self._trailing_slash)
-            files.append(_File(path, url, front_matter, body))
+            files.append(_File(path, url, head, body, front_matter))
         # Links between files are resolved, so every address is known before the first page is made.
         urls = {file.path: file.url for file in files}
         for file in files:
@@ -129,7 +134,7 @@ class MarkdownFolder:
     def _fingerprint(self, file: _File, urls: Mapping[str, str]) -> str:
         # With its links resolved: where they lead is decided by other files too.
         body = resolve_links(file.body, path=file.path, url=file.url, urls=urls)
-        parts = [FORMAT, self.version, self.locale, file.url, repr(file.front_matter), body]
+        parts = [FORMAT, self.version, self.locale, file.url, file.yaml, body]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     def _make_document(self, file: _File, urls: Mapping[str, str], fingerprint: str) -> Document:
@@ -187,12 +192,12 @@ def page_url(
     """Return the address that Docusaurus gives to the page made from `path`."""
     parts = [_strip_number(part) for part in PurePosixPath(path).with_suffix("").parts]
     *folders, name = parts
-    slug = front_matter.get("slug")
+    slug = _scalar(front_matter.get("slug"))
     is_index = name.lower() in {"index", "readme", *(part.lower() for part in folders[-1:])}
     if slug is None and is_index:
         place = "/" + "".join(f"{part}/" for part in folders)
     else:
-        last = str(slug if slug is not None else front_matter.get("id") or name)
+        last = str(slug if slug is not None else _scalar(front_matter.get("id")) or name)
         joined = last if last.startswith("/") else "/".join(["", *folders, last])
         place = normpath("/" + joined.lstrip("/"))
         if joined.endswith("/") and place != "/":
@@ -207,34 +212,60 @@ def _strip_number(part: str) -> str:
     return found["rest"] if found and not _DATE_OR_VERSION.match(part) else part
 
 
-def _read_source(file: Path) -> tuple[dict[str, Any], str]:
+def _read_source(file: Path) -> tuple[str, str]:
+    """Return the front matter, as it stands there, and the rest."""
     try:
         text = read_page_file(file).decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise UnreadablePageError(f"is not UTF-8 at byte {exc.start}") from exc
-    front_matter, body = _split_front_matter(text)
-    return front_matter, body.replace("\r\n", "\n")
-
-
-def _split_front_matter(text: str) -> tuple[dict[str, Any], str]:
     found = _FRONT_MATTER.match(text)
-    if not found:
-        return {}, text
+    body = text[found.end() :] if found else text
+    return found["yaml"] if found else "", body.replace("\r\n", "\n")
+
+
+def _read_front_matter(text: str) -> dict[str, Any]:
     try:
-        data = yaml.load(found["yaml"], Loader=_Loader)  # noqa: S506 - the safe loader, compiled
+        _check_extent(text)
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - the safe loader, compiled
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         problem = getattr(exc, "problem", None) or "is not YAML"
         # Lines are counted in the file, whose first one is the opening mark.
         where = f", line {mark.line + 2}" if mark else ""
         raise UnreadablePageError(f"front matter{where}: {problem}") from exc
+    except (ValueError, AttributeError, TypeError, RecursionError) as exc:
+        # Of a value that is none of its kind, such as the date 2024-13-45.
+        raise UnreadablePageError(f"front matter: {exc}") from exc
     if data is None:
-        data = {}
+        return {}
     if not isinstance(data, dict):
         raise UnreadablePageError("front matter is no list of `name: value`")
-    return data, text[found.end() :]
+    return data
+
+
+def _check_extent(text: str) -> None:
+    """Refuse what would become far more than is written there."""
+    depth = aliases = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            aliases += 1
+        if depth > _MAX_DEPTH or aliases > _MAX_ALIASES:
+            raise UnreadablePageError(
+                f"front matter is nested more than {_MAX_DEPTH} deep"
+                if depth > _MAX_DEPTH
+                else f"front matter has more than {_MAX_ALIASES} aliases"
+            )
+
+
+def _scalar(value: Any) -> Any:
+    """Leave out lists and maps, which are no name of anything."""
+    return None if isinstance(value, list | dict | set | tuple | bytes) else value
 
 
 def _text(front_matter: dict[str, Any], name: str) -> str:
-    value = front_matter.get(name)
+    value = _scalar(front_matter.get(name))
     return "" if value is None else str(value).strip()

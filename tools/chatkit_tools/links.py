@@ -6,8 +6,8 @@ from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urljoin
 
 _CODE_OR_LINK = re.compile(
-    r"(?P<code>^[ \t>]*(?P<fence>`{3,}|~{3,}).*?^[ \t>]*(?P=fence)[`~]*[ \t]*$"
-    r"|(?P<ticks>`+)(?:(?!`)|`(?!(?P=ticks)))[^\n]*?(?P=ticks))"
+    r"(?P<code>^[ \t>]*(?P<fence>`{3,}+|~{3,}+).*?^[ \t>]*(?P=fence)[`~]*[ \t]*$"
+    r"|(?<!`)(?P<ticks>`++)[^\n]*?(?<!`)(?P=ticks)(?!`))"
     r"|!\[(?P<alt>(?:\\.|[^\[\]\\])*)\]\((?:[^()\n]|\([^()\n]*\))*\)"
     r"|\]\((?P<target><[^<>\n]*>|[^()\s<]*(?:\([^()\s]*\)[^()\s]*)*)(?P<title>\s+(?:\"[^\"]*\"|'[^']*'))?\)",
     re.DOTALL | re.MULTILINE,

@@ -20,9 +20,14 @@ def read_page_file(file: Path) -> bytes:
     """Return the bytes of a page's file.
 
     Raises:
-        RefusedPageError: it is no file, or too big.
+        RefusedPageError: it is no file, too big, or has a name that is no text.
         UnreadablePageError: it can't be read.
     """
+    try:
+        str(file).encode()
+    except UnicodeEncodeError as exc:
+        # An address can't be made of it.
+        raise RefusedPageError("has a name that is not UTF-8") from exc
     try:
         found = file.stat()
         # To open a pipe would be to wait for whoever writes into it.
