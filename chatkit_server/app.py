@@ -23,7 +23,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from .errors import sentence
 from .identity import TokenVerifier, make_identity
 from .keyset import KeySet
-from .pages import STATIC, Site, chat_page
+from .pages import Site, WebFiles, chat_page
 from .parts import Health, Parts, open_parts
 from .rates import Rates
 from .response import DRAINING, drain
@@ -100,7 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def chat() -> Response:
         return chat_page()
 
-    app.mount("/chat/static", Site(directory=STATIC), name="static")
+    app.mount("/chat/static", WebFiles(), name="static")
     return app
 
 

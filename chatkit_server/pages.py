@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.resources import files
 from pathlib import Path
 
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -18,6 +20,8 @@ _CHAT_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
     "require-trusted-types-for 'script'"
 )
+
+_FOR_GOOD = "public, max-age=31536000, immutable"
 
 
 def chat_page() -> Response:
@@ -36,6 +40,28 @@ def chat_page() -> Response:
     )
 
 
+class WebFiles(StaticFiles):
+    """The chat's scripts, which pages of any origin may load; nothing in them is anybody's."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=STATIC)
+        # Written by the build; what is asked for by its version may be kept for good.
+        integrity = STATIC / "integrity.json"
+        known = json.loads(integrity.read_text()) if integrity.is_file() else {}
+        self._versions = {name: entry["version"] for name, entry in known.items()}
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        version = QueryParams(scope["query_string"]).get("v")
+        # Names under assets/ carry a hash of their content.
+        kept = path.startswith("assets/") or (version and version == self._versions.get(path))
+        response.headers["Cache-Control"] = _FOR_GOOD if kept else "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response
+
+
 class Site(StaticFiles):
     """A built site: `/page` is `page.html` or `page/index.html`, without a redirect."""
 
@@ -51,7 +77,5 @@ class Site(StaticFiles):
         response.headers["X-Content-Type-Options"] = "nosniff"
         # Names under assets/ carry a hash of their content.
         hashed = path.startswith("assets/")
-        response.headers["Cache-Control"] = (
-            "public, max-age=31536000, immutable" if hashed else "no-cache"
-        )
+        response.headers["Cache-Control"] = _FOR_GOOD if hashed else "no-cache"
         return response

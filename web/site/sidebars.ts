@@ -9,7 +9,7 @@ const sidebars: SidebarsConfig = {
       type: "category",
       label: "Connect",
       collapsed: false,
-      items: ["neon", "qdrant", "existing-collections", "models", "docusaurus"],
+      items: ["neon", "qdrant", "existing-collections", "models", "docusaurus", "other-sites"],
     },
     {
       type: "category",
