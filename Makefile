@@ -10,7 +10,7 @@ CORPORA ?=
 JOBS ?= 2
 export CHATKIT_DATA_DIR ?= .chatkit
 
-WEB_SOURCES := $(shell find web/core web/element web/docusaurus-plugin web/scripts -type f \
+WEB_SOURCES := $(shell find web/core web/element web/bubble web/docusaurus-plugin web/scripts -type f \
 	-not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/lib/*' \
 	-not -path '*/build/*' -not -name '*.tgz' 2>/dev/null) web/package-lock.json
 SITE_SOURCES := $(shell find web/site -type f -not -path '*/node_modules/*' \

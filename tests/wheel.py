@@ -21,7 +21,9 @@ from tests.fixtures.app import DOCS, Client
 
 NEEDED = (
     "chatkit_server/static/chat.html",
+    "chatkit_server/static/chatkit-bubble.js",
     "chatkit_server/static/chatkit-element.js",
+    "chatkit_server/static/integrity.json",
     "chatkit_server/py.typed",
     "chatkit_stores/migrations/0001_threads.sql",
     "chatkit_tools/engine.py",

@@ -4,25 +4,15 @@ import { cpSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { basename, relative } from "node:path";
 import { gzipSync } from "node:zlib";
 
-import { build, transform } from "esbuild";
+import { build } from "esbuild";
 
+import { cssAsText } from "./css.mjs";
 import { buildTypes } from "./types.mjs";
 
 /** Gzipped KB of what every chat loads, and of what it loads when it first needs it, by entry point. */
 const FIRST_LOAD_KB = 45;
 const LAZY_KB = {};
 const STATIC = "../../chatkit_server/static";
-
-/** The style sheet becomes a minified string in the script. */
-const cssAsText = {
-  name: "css-as-text",
-  setup({ onLoad }) {
-    onLoad({ filter: /\.css$/ }, async ({ path }) => {
-      const { code } = await transform(readFileSync(path, "utf8"), { loader: "css", minify: true });
-      return { contents: code, loader: "text" };
-    });
-  },
-};
 
 const shared = {
   bundle: true,

@@ -7,14 +7,15 @@ const DARK = "(prefers-color-scheme: dark)";
 /** What the script tag says, or else what the page looks like. */
 export function readScheme(choice: string | undefined): Scheme {
   if (choice === "light" || choice === "dark") return choice;
-  for (const element of [document.body, document.documentElement]) {
-    const light = lightness(getComputedStyle(element).backgroundColor);
-    if (light !== null) return light < 0.5 ? "dark" : "light";
-  }
-  // Nothing is painted: the browser's own ground, which is dark where the page allows that.
-  const schemes = getComputedStyle(document.documentElement).colorScheme;
-  const dark = schemes.includes("dark");
-  return dark && (!schemes.includes("light") || matchMedia(DARK).matches) ? "dark" : "light";
+  const probe = document.createElement("span");
+  // The browser's own ground, for pages that paint none: dark where the page allows that.
+  probe.style.backgroundColor = "Canvas";
+  document.body.append(probe);
+  const grounds = [document.body, document.documentElement, probe].map((element) =>
+    lightness(getComputedStyle(element).backgroundColor),
+  );
+  probe.remove();
+  return (grounds.find((ground) => ground !== null) ?? 1) < 0.5 ? "dark" : "light";
 }
 
 /** Calls `changed` when it may have changed: classes and attributes switch most sites. */
