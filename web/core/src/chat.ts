@@ -317,7 +317,7 @@ export class Chat {
     } else if (event.type === "client_effect") {
       this.#host.emit("effect", { name: event.name, data: event.data });
     } else if (event.type === "error") {
-      const error = new ChatError(event.message ?? "The answer could not be finished.", {
+      const error = new ChatError(event.message, {
         status: 200,
         code: event.code,
         allowRetry: event.allow_retry ?? false,

@@ -9,8 +9,10 @@ export interface ChatErrorDetails {
   cause?: unknown;
 }
 
-const MESSAGES: Record<number, string> = {
+/** What a status means to a reader, where the server gave no words of its own. */
+export const FAILURES: Record<number, string> = {
   0: "The connection was lost. Check your network and try again.",
+  200: "The answer could not be finished.",
   400: "The server could not use this message.",
   401: "You are not signed in, or your sign-in has expired.",
   403: "You may not do this.",
@@ -18,6 +20,7 @@ const MESSAGES: Record<number, string> = {
   409: "An answer is still being written in this chat.",
   413: "The message is too long.",
   429: "Too many messages in a short time.",
+  500: "The server met an error.",
   501: "The server does not offer this.",
   503: "The service is not available at the moment.",
 };
@@ -28,6 +31,8 @@ export class ChatError extends Error {
   override readonly name = "ChatError";
   readonly status: number;
   readonly code: string;
+  /** Whether the message is one of `FAILURES`, which may be said in another language. */
+  readonly generic: boolean;
   /** Seconds that the server asks to wait. */
   readonly retryAfter: number | undefined;
   /** The same request may succeed later. */
@@ -35,8 +40,9 @@ export class ChatError extends Error {
 
   constructor(message: string | null | undefined, details: ChatErrorDetails = {}) {
     const status = details.status ?? 0;
-    super(message || describeStatus(status), { cause: details.cause });
+    super(message || describeFailure(status), { cause: details.cause });
     this.status = status;
+    this.generic = !message;
     this.code = details.code ?? (status === 0 ? "connection" : "unknown");
     this.retryAfter = details.retryAfter;
     this.allowRetry = details.allowRetry ?? RETRYABLE.has(status);
@@ -60,8 +66,8 @@ export class ChatError extends Error {
   }
 }
 
-function describeStatus(status: number): string {
-  return MESSAGES[status] ?? `The server answered with an error (${status}).`;
+export function describeFailure(status: number, failures = FAILURES): string {
+  return failures[status] ?? failures[500] ?? "";
 }
 
 /** Whether `error` only says that somebody aborted the request. */

@@ -9,7 +9,7 @@ export interface HistoryState {
   readonly loading: boolean;
   readonly threads: readonly ThreadMetadata[];
   readonly after: string | null;
-  readonly error: string | null;
+  readonly error: Error | null;
 }
 
 const CLOSED: HistoryState = {
@@ -101,7 +101,7 @@ export class History {
 
   #fail(error: unknown): void {
     const failure = error instanceof Error ? error : new Error(String(error));
-    this.#set({ loading: false, error: failure.message });
+    this.#set({ loading: false, error: failure });
     this.#failed(failure);
   }
 

@@ -286,8 +286,8 @@ test("a thread that is renamed has its title in the list and in the header", asy
   assert.equal(server.chat.state.thread.thread?.title, "New");
   assert.equal(server.chat.history.state.threads[0]?.title, "New");
   await server.chat.rename("thr_1", "Newer");
-  assert.equal(server.chat.state.thread.thread?.title, "New");
-  assert.equal(server.chat.history.state.error, "Down");
+  assert.equal(server.chat.state.thread.thread.title, "New");
+  assert.equal(server.chat.history.state.error?.message, "Down");
 });
 
 test("the answer of a thread that was left does not reach the next one", async () => {
@@ -339,7 +339,7 @@ test("a proxy's page becomes a sentence about its status", async () => {
   const server = new ScriptedServer(() => new Response("<h1>Bad gateway</h1>", { status: 502 }));
   await server.chat.send(QUESTION);
   const error = server.chat.state.failure?.error;
-  assert.equal(error?.message, "The server answered with an error (502).");
+  assert.equal(error?.message, "The server met an error.");
   assert.equal(error.allowRetry, true);
 });
 

@@ -68,7 +68,6 @@ export function App(props: AppProps) {
           state={history}
           current={state.threadId}
           canDelete={options.history?.showDelete !== false}
-          locale={options.locale}
           onOpen={props.onOpen}
         />
       )}

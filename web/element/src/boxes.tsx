@@ -1,6 +1,12 @@
 /** What went wrong and what the server wants known, between the messages. */
 
-import type { Chat, Failure, Notice } from "@docs-chatkit/core";
+import {
+  type Chat,
+  ChatError,
+  describeFailure,
+  type Failure,
+  type Notice,
+} from "@docs-chatkit/core";
 import type { ComponentChildren } from "preact";
 
 import { Icon } from "./icons.js";
@@ -14,7 +20,7 @@ export function FailureBox({ chat, failure }: { chat: Chat; failure: Failure }) 
       <Icon name="alert" />
       <div>
         <p>
-          {error.message}
+          {wordsOf(error)}
           {wait !== null && wait > 0 && ` ${strings.tryAgainIn(wait)}`}
         </p>
         {error.allowRetry && (
@@ -48,4 +54,10 @@ export function NoticeBox({ level, title, children }: NoticeBoxProps) {
       </div>
     </div>
   );
+}
+
+/** A server's own words stay as they are; ours are said in the page's language. */
+export function wordsOf(error: Error): string {
+  const generic = error instanceof ChatError && error.generic;
+  return generic ? describeFailure(error.status, strings.failures) : error.message;
 }

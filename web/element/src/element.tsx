@@ -17,7 +17,7 @@ import { type Draft, EMPTY_DRAFT } from "./composer.js";
 import type { MarkdownRules } from "./markdown.js";
 import { textOf } from "./messages.js";
 import type { DocsChatKitOptions } from "./options.js";
-import { strings } from "./strings.js";
+import { speak, strings } from "./strings.js";
 import css from "./styles.css";
 import { themeProperties } from "./theme.js";
 
@@ -28,6 +28,9 @@ const Base =
 
 /** How long the start waits for a page that listens for `chatkit.ready`. */
 const PATIENCE_MS = 250;
+
+/** How long a page may stay empty for want of its language. */
+const LANGUAGE_PATIENCE_MS = 1000;
 
 type SendParams = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
 type ComposerParams = Parameters<OpenAIChatKit["setComposerValue"]>[0];
@@ -41,6 +44,8 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
   #rules: MarkdownRules | null = null;
   #theme: Record<string, string> = {};
   #announcement = "";
+  /** Not yet painted: a reader would see another language first. */
+  #silent = true;
   #listening = false;
   #booted = false;
   #patience: ReturnType<typeof setTimeout> | undefined;
@@ -99,12 +104,27 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
     this.#options = options;
     this.#rules = null;
     this.#client = isCustomApi(options.api) ? new ChatClient(options.api) : null;
-    this.setAttribute("aria-label", options.frameTitle ?? strings.chat);
     this.setAttribute("role", "region");
+    this.#speak(options);
     if (!this.isConnected) return;
     this.#applyTheme();
     this.#paint();
     this.#scheduleBoot();
+  }
+
+  #speak({ locale, frameTitle }: DocsChatKitOptions): void {
+    const show = () => {
+      this.#silent = false;
+      this.setAttribute("aria-label", frameTitle ?? strings.chat);
+      if (this.isConnected) this.#paint();
+    };
+    const tag = locale ?? (document.documentElement.lang || navigator.language);
+    const loaded = speak(tag).catch((error: unknown) => {
+      this.#dispatch("chatkit.log", { name: "language.failed", data: { tag, error } });
+    });
+    void Promise.race([loaded, wait(LANGUAGE_PATIENCE_MS)]).then(show);
+    // Late is better than in the wrong language.
+    void loaded.then(show);
   }
 
   async focusComposer(): Promise<void> {
@@ -126,7 +146,6 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
   }
 
   async setComposerValue(params: ComposerParams): Promise<void> {
-    if (params.files?.length || params.attachments?.length) throw new Error(strings.noAttachments);
     await this.#ready;
     const { text, content, reply, selectedToolId, selectedModelId } = params;
     const change: Partial<Draft> = {};
@@ -223,6 +242,7 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
     if (this.#frame !== 0) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
+      if (this.#silent) return;
       this.#render();
       for (const callback of this.#afterPaint.splice(0)) callback();
     });
@@ -358,6 +378,10 @@ function keepShortcutsIn(event: Event): void {
   const { key, ctrlKey, metaKey } = event as KeyboardEvent;
   const isText = key.length === 1 && !ctrlKey && !metaKey;
   if (isText || ((ctrlKey || metaKey) && key.toLowerCase() === "k")) event.stopPropagation();
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function isCustomApi(api: ChatKitOptions["api"]): api is CustomApiConfig {

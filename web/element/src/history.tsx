@@ -3,19 +3,19 @@
 import type { Chat, HistoryState, ThreadMetadata } from "@docs-chatkit/core";
 import { useEffect, useRef, useState } from "preact/hooks";
 
+import { wordsOf } from "./boxes.js";
 import { Icon } from "./icons.js";
-import { strings } from "./strings.js";
+import { locale, strings } from "./strings.js";
 
 interface HistoryProps {
   chat: Chat;
   state: HistoryState;
   current: string | null;
   canDelete: boolean;
-  locale: string | undefined;
   onOpen: (threadId: string) => void;
 }
 
-export function History({ chat, state, current, canDelete, locale, onOpen }: HistoryProps) {
+export function History({ chat, state, current, canDelete, onOpen }: HistoryProps) {
   const { threads, loading, error, after } = state;
   const [asking, setAsking] = useState<string | null>(null);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -30,7 +30,7 @@ export function History({ chat, state, current, canDelete, locale, onOpen }: His
           <div class="box danger" role="alert">
             <Icon name="alert" />
             <div>
-              <p>{error}</p>
+              <p>{wordsOf(error)}</p>
               <button
                 type="button"
                 class="text-button"
@@ -68,7 +68,7 @@ export function History({ chat, state, current, canDelete, locale, onOpen }: His
                     onClick={() => onOpen(thread.id)}
                   >
                     <span class="title">{titleOf(thread)}</span>
-                    <span class="date">{dateOf(thread, locale)}</span>
+                    <span class="date">{dateOf(thread)}</span>
                   </button>
                   {canDelete && (
                     <button
@@ -136,7 +136,7 @@ function titleOf(thread: ThreadMetadata): string {
   return thread.title || strings.untitled;
 }
 
-function dateOf(thread: ThreadMetadata, locale: string | undefined): string {
+function dateOf(thread: ThreadMetadata): string {
   const date = new Date(thread.created_at ?? NaN);
   if (Number.isNaN(date.getTime())) return "";
   const today = date.toDateString() === new Date().toDateString();

@@ -1,6 +1,8 @@
-/** Every text that the element itself shows or says. */
+/** Every text that the element itself shows or says, in the page's language. */
 
-export const strings = {
+import { FAILURES } from "@docs-chatkit/core";
+
+export const english = {
   chat: "Chat",
   newChat: "New chat",
   history: "Chat history",
@@ -41,7 +43,39 @@ export const strings = {
   reallyDelete: (title: string) => `Delete “${title}”?`,
   delete: "Delete",
   cancel: "Cancel",
+  save: "Save",
+  renameChat: (title: string) => `Rename “${title}”`,
+  chatName: "Name of the chat",
+  answerAgain: "Answer again",
   removeQuote: "Remove the quote",
+  remove: (name: string) => `Remove “${name}”`,
+  add: "Add",
+  tools: "Tools",
+  model: (name: string) => `Model: ${name}`,
+  mention: "Mention something",
+  suggestions: "Suggestions",
+  suggested: (count: number) =>
+    count === 0 ? "No suggestions" : count === 1 ? "1 suggestion" : `${count} suggestions`,
+  attach: "Attach files",
+  attachments: "Attached files",
+  dropHere: "Drop files here",
+  uploading: (name: string) => `Uploading “${name}”`,
+  tooBig: (name: string, limit: string) => `“${name}” is larger than ${limit}.`,
+  emptyFile: (name: string) => `“${name}” is empty.`,
+  tooMany: (count: number) =>
+    count === 1
+      ? "Only one file can be attached to a message."
+      : `Only ${count} files can be attached to a message.`,
+  wrongType: (name: string) => `“${name}” is not a type of file that can be attached.`,
+  uploadFailed: (name: string) => `“${name}” could not be uploaded.`,
+  dictate: "Dictate",
+  listening: "Listening",
+  finishDictation: "Finish dictation",
+  discardDictation: "Discard dictation",
+  transcribing: "Turning speech into text",
+  noMicrophone: "No microphone was found.",
+  microphoneBlocked: "The microphone is blocked. Allow it in the browser’s settings.",
+  nothingHeard: "Nothing was heard.",
   image: "Image",
   searching: (query: string) => `Searching the docs for “${query}”`,
   searched: (query: string) => `Searched the docs for “${query}”`,
@@ -54,5 +88,49 @@ export const strings = {
       : `The answer is complete, with ${sources} ${sources === 1 ? "source" : "sources"}.`,
   notLoaded: "This part of the chat could not be loaded.",
   hostedApi: "This element needs options.api.url: it talks to a ChatKit server of your own.",
-  noAttachments: "Attachments are not supported by this element.",
+  /** By HTTP status, where the server gave no words of its own; 0 is a lost connection. */
+  failures: FAILURES,
 };
+
+export type Strings = typeof english;
+
+/** Loaded when a page is in the language, and never otherwise. */
+const LANGUAGES: Record<string, () => Promise<{ strings: Strings }>> = {
+  de: () => import("./languages/de.js"),
+  es: () => import("./languages/es.js"),
+  fr: () => import("./languages/fr.js"),
+  ja: () => import("./languages/ja.js"),
+  pt: () => import("./languages/pt.js"),
+  zh: () => import("./languages/zh.js"),
+  "zh-Hant": () => import("./languages/zh-hant.js"),
+};
+
+/** The language that is spoken now. One for the whole page, as pages have one. */
+export let strings: Strings = english;
+
+/** How dates and numbers are written: in the language that is spoken, as its region does. */
+export let locale = "en";
+
+let wanted = "en";
+
+/** The name of the language to speak for a tag such as `de-AT`; English where it has none. */
+export function languageFor(tag: string): string {
+  try {
+    const { language, script } = new Intl.Locale(tag).maximize();
+    const name = script === "Hant" ? "zh-Hant" : language;
+    return name in LANGUAGES ? name : "en";
+  } catch {
+    return "en";
+  }
+}
+
+/** Fails where the language can't be loaded; the one spoken so far then stays. */
+export async function speak(tag: string): Promise<void> {
+  wanted = tag;
+  const name = languageFor(tag);
+  const loaded = await LANGUAGES[name]?.();
+  // Another language may have been asked for in the meantime.
+  if (wanted !== tag) return;
+  strings = loaded?.strings ?? english;
+  locale = name === "en" && !/^en\b/i.test(tag) ? "en" : tag;
+}

@@ -1,0 +1,111 @@
+import type { Strings } from "../strings.js";
+
+// Zero takes the singular: “0 source”.
+const plural = new Intl.PluralRules("fr");
+
+export const strings: Strings = {
+  chat: "Discussion",
+  newChat: "Nouvelle discussion",
+  history: "Historique des discussions",
+  yourChats: "Vos discussions",
+  back: "Revenir à la discussion",
+  greeting: "Comment puis-je vous aider\u00a0?",
+  placeholder: "Posez une question",
+  message: "Message",
+  send: "Envoyer le message",
+  stop: "Arrêter la réponse",
+  messages: "Messages de la discussion",
+  youSaid: "Vous",
+  answer: "Réponse",
+  thinking: "Réflexion en cours",
+  loading: "Chargement de la discussion",
+  stopped: "Vous avez arrêté cette réponse.",
+  sources: "Sources",
+  source: (number, title) => `Source ${number}\u00a0: ${title}`,
+  copyCode: "Copier le code",
+  copyAnswer: "Copier la réponse",
+  copied: "Copié",
+  code: (language) => (language ? `Code, ${language}` : "Code"),
+  table: "Tableau",
+  done: "Fait",
+  open: "À faire",
+  good: "Bonne réponse",
+  bad: "Mauvaise réponse",
+  tryAgain: "Réessayer",
+  tryAgainIn: (seconds) =>
+    plural.select(seconds) === "one"
+      ? `Réessayez dans ${seconds} seconde.`
+      : `Réessayez dans ${seconds} secondes.`,
+  closed: "Cette discussion est fermée.",
+  toLatest: "Aller au dernier message",
+  noChats: "Aucune discussion pour l’instant",
+  noChatsHint: "Les questions que vous posez sont conservées ici.",
+  loadMore: "Afficher plus",
+  untitled: "Discussion sans titre",
+  deleteChat: (title) => `Supprimer «\u00a0${title}\u00a0»`,
+  reallyDelete: (title) => `Supprimer «\u00a0${title}\u00a0»\u00a0?`,
+  delete: "Supprimer",
+  cancel: "Annuler",
+  save: "Enregistrer",
+  renameChat: (title) => `Renommer «\u00a0${title}\u00a0»`,
+  chatName: "Nom de la discussion",
+  answerAgain: "Répondre à nouveau",
+  removeQuote: "Retirer la citation",
+  remove: (name) => `Retirer «\u00a0${name}\u00a0»`,
+  add: "Ajouter",
+  tools: "Outils",
+  model: (name) => `Modèle\u00a0: ${name}`,
+  mention: "Mentionner un élément",
+  suggestions: "Suggestions",
+  suggested: (count) =>
+    count === 0
+      ? "Aucune suggestion"
+      : `${count} ${plural.select(count) === "one" ? "suggestion" : "suggestions"}`,
+  attach: "Joindre des fichiers",
+  attachments: "Fichiers joints",
+  dropHere: "Déposez les fichiers ici",
+  uploading: (name) => `Envoi de «\u00a0${name}\u00a0»`,
+  tooBig: (name, limit) => `«\u00a0${name}\u00a0» dépasse ${limit}.`,
+  emptyFile: (name) => `«\u00a0${name}\u00a0» est vide.`,
+  tooMany: (count) =>
+    plural.select(count) === "one"
+      ? "Un seul fichier peut être joint à un message."
+      : `${count} fichiers au plus peuvent être joints à un message.`,
+  wrongType: (name) => `Les fichiers du type de «\u00a0${name}\u00a0» ne peuvent pas être joints.`,
+  uploadFailed: (name) => `«\u00a0${name}\u00a0» n’a pas pu être envoyé.`,
+  dictate: "Dicter",
+  listening: "À l’écoute",
+  finishDictation: "Terminer la dictée",
+  discardDictation: "Abandonner la dictée",
+  transcribing: "Transcription en cours",
+  noMicrophone: "Aucun microphone n’a été trouvé.",
+  microphoneBlocked: "Le microphone est bloqué. Autorisez-le dans les paramètres du navigateur.",
+  nothingHeard: "Rien n’a été entendu.",
+  image: "Image",
+  searching: (query) => `Recherche de «\u00a0${query}\u00a0» dans la documentation`,
+  searched: (query) => `A cherché «\u00a0${query}\u00a0» dans la documentation`,
+  thought: (seconds) => `Réflexion de ${seconds} s`,
+  reasoning: "Réflexion en cours",
+  answering: "La réponse est en cours de rédaction.",
+  answered: (sources) =>
+    sources === 0
+      ? "La réponse est complète."
+      : `La réponse est complète, avec ${sources} ${plural.select(sources) === "one" ? "source" : "sources"}.`,
+  hostedApi:
+    "Cet élément a besoin de options.api.url\u00a0: il s’adresse à votre propre serveur ChatKit.",
+  notLoaded: "Cette partie de la discussion n’a pas pu être chargée.",
+  failures: {
+    0: "La connexion a été perdue. Vérifiez votre réseau et réessayez.",
+    200: "La réponse n’a pas pu être terminée.",
+    400: "Le serveur n’a pas pu traiter ce message.",
+    401: "Vous n’êtes pas connecté, ou votre session a expiré.",
+    403: "Vous n’y êtes pas autorisé.",
+    404: "Cette discussion n’existe plus.",
+    409: "Une réponse est encore en cours de rédaction dans cette discussion.",
+    413: "Le message est trop long.",
+    429: "Trop de messages en peu de temps.",
+    500: "Le serveur a rencontré une erreur.",
+    501: "Le serveur ne propose pas cette fonction.",
+    503: "Le service n’est pas disponible pour le moment.",
+  },
+};

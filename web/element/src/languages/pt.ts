@@ -1,0 +1,111 @@
+import type { Strings } from "../strings.js";
+
+// Zero takes the singular: “0 fonte”.
+const plural = new Intl.PluralRules("pt-BR");
+
+export const strings: Strings = {
+  chat: "Chat",
+  newChat: "Nova conversa",
+  history: "Histórico de conversas",
+  yourChats: "Suas conversas",
+  back: "Voltar à conversa",
+  greeting: "Como posso ajudar hoje?",
+  placeholder: "Faça uma pergunta",
+  message: "Mensagem",
+  send: "Enviar mensagem",
+  stop: "Parar a resposta",
+  messages: "Mensagens da conversa",
+  youSaid: "Você",
+  answer: "Resposta",
+  thinking: "Pensando",
+  loading: "Carregando a conversa",
+  stopped: "Você interrompeu esta resposta.",
+  sources: "Fontes",
+  source: (number, title) => `Fonte ${number}: ${title}`,
+  copyCode: "Copiar código",
+  copyAnswer: "Copiar resposta",
+  copied: "Copiado",
+  code: (language) => (language ? `Código, ${language}` : "Código"),
+  table: "Tabela",
+  done: "Concluído",
+  open: "Pendente",
+  good: "Boa resposta",
+  bad: "Resposta ruim",
+  tryAgain: "Tentar novamente",
+  tryAgainIn: (seconds) =>
+    plural.select(seconds) === "one"
+      ? `Tente novamente em ${seconds} segundo.`
+      : `Tente novamente em ${seconds} segundos.`,
+  closed: "Esta conversa está encerrada.",
+  toLatest: "Ir para a mensagem mais recente",
+  noChats: "Nenhuma conversa ainda",
+  noChatsHint: "As perguntas que você fizer ficam guardadas aqui.",
+  loadMore: "Carregar mais",
+  untitled: "Conversa sem título",
+  deleteChat: (title) => `Excluir “${title}”`,
+  reallyDelete: (title) => `Excluir “${title}”?`,
+  delete: "Excluir",
+  cancel: "Cancelar",
+  save: "Salvar",
+  renameChat: (title) => `Renomear “${title}”`,
+  chatName: "Nome da conversa",
+  answerAgain: "Responder novamente",
+  removeQuote: "Remover a citação",
+  remove: (name) => `Remover “${name}”`,
+  add: "Adicionar",
+  tools: "Ferramentas",
+  model: (name) => `Modelo: ${name}`,
+  mention: "Mencionar algo",
+  suggestions: "Sugestões",
+  suggested: (count) =>
+    count === 0
+      ? "Nenhuma sugestão"
+      : `${count} ${plural.select(count) === "one" ? "sugestão" : "sugestões"}`,
+  attach: "Anexar arquivos",
+  attachments: "Arquivos anexados",
+  dropHere: "Solte os arquivos aqui",
+  uploading: (name) => `Enviando “${name}”`,
+  tooBig: (name, limit) => `“${name}” é maior que ${limit}.`,
+  emptyFile: (name) => `“${name}” está vazio.`,
+  tooMany: (count) =>
+    plural.select(count) === "one"
+      ? "Apenas um arquivo pode ser anexado a uma mensagem."
+      : `Apenas ${count} arquivos podem ser anexados a uma mensagem.`,
+  wrongType: (name) => `Arquivos como “${name}” não podem ser anexados.`,
+  uploadFailed: (name) => `Não foi possível enviar “${name}”.`,
+  dictate: "Ditar",
+  listening: "Ouvindo",
+  finishDictation: "Concluir o ditado",
+  discardDictation: "Descartar o ditado",
+  transcribing: "Convertendo a fala em texto",
+  noMicrophone: "Nenhum microfone foi encontrado.",
+  microphoneBlocked: "O microfone está bloqueado. Permita o uso nas configurações do navegador.",
+  nothingHeard: "Nada foi ouvido.",
+  image: "Imagem",
+  searching: (query) => `Pesquisando “${query}” na documentação`,
+  searched: (query) => `Pesquisou “${query}” na documentação`,
+  thought: (seconds) => `Pensou por ${seconds} s`,
+  reasoning: "Raciocinando",
+  answering: "A resposta está sendo escrita.",
+  answered: (sources) =>
+    sources === 0
+      ? "A resposta está completa."
+      : `A resposta está completa, com ${sources} ${plural.select(sources) === "one" ? "fonte" : "fontes"}.`,
+  hostedApi:
+    "Este elemento precisa de options.api.url: ele fala com o seu próprio servidor ChatKit.",
+  notLoaded: "Não foi possível carregar esta parte da conversa.",
+  failures: {
+    0: "A conexão foi perdida. Verifique sua rede e tente novamente.",
+    200: "Não foi possível concluir a resposta.",
+    400: "O servidor não conseguiu processar esta mensagem.",
+    401: "Você não entrou na sua conta ou sua sessão expirou.",
+    403: "Você não tem permissão para fazer isso.",
+    404: "Esta conversa não existe mais.",
+    409: "Uma resposta ainda está sendo escrita nesta conversa.",
+    413: "A mensagem é longa demais.",
+    429: "Mensagens demais em pouco tempo.",
+    500: "Ocorreu um erro no servidor.",
+    501: "O servidor não oferece este recurso.",
+    503: "O serviço não está disponível no momento.",
+  },
+};
