@@ -40,11 +40,12 @@ from .file_parts import FileParts
 from .followup import complete
 from .history import model_input, recent_attachments
 from .inquiry import Inquiry, Wording
-from .instructions import page_note, query_note, verdict_note
+from .instructions import query_note, verdict_note
 from .lease import HISTORY
 from .meter import Meter
 from .offers import Offers
 from .quoting import QuotingModel
+from .reading import about_reading, page_note
 from .record import text_of
 from .rewriting import Rewriter
 from .running import Run, TurnMemory, Watch, says_something
@@ -106,10 +107,11 @@ class Answerer:
         """Whether the last call of the model failed, or it is not called because it is down."""
         return self._model_failed or self._breakers[None].is_open
 
-    def search_early(self, question: str, context: RequestContext) -> None:
-        """Search for the bare question, beside the database and not after it."""
+    def search_early(self, question: str, quoted: str | None, context: RequestContext) -> None:
+        """Search for the question as it is before its thread is known, beside the database."""
         if courtesy(question) is None:
-            context.running_turn.search = asyncio.create_task(self._find(question, context))
+            query = about_reading(question, quoted, context.page, opening=True) or question
+            self._begin_search(query, context)
 
     async def answer(
         self,
@@ -133,6 +135,7 @@ class Answerer:
         passages = None
         if asked is not None and courtesy(text_of(asked)) is None:
             inquiry = turn.inquiry = await self._inquire(asked, items, context)
+            passages = page_note(context.page)
             try:
                 hits = await self._first_search(inquiry, context)
             except ConnectionError as error:
@@ -146,9 +149,9 @@ class Answerer:
                     message="The docs can't be searched right now: this answer has no sources.",
                 )
             else:
-                passages = self._render(hits, context.number(hits))
-                notes = (query_note(inquiry), verdict_note(inquiry), page_note(context.page))
-                passages = "\n".join([passages, *filter(None, notes)])
+                found = self._render(hits, context.number(hits))
+                notes = (query_note(inquiry), verdict_note(inquiry), passages)
+                passages = "\n".join([found, *filter(None, notes)])
             turn.mark("search")
 
         attached = recent_attachments(items) if self._files is not None else []
@@ -273,11 +276,13 @@ class Answerer:
         """What to look for: the question, in full words where it leans on the conversation."""
         turn = context.running_turn
         question = text_of(asked)
-        query = complete(question, items)
+        opening = all(item.id == asked.id for item in items if isinstance(item, UserMessageItem))
+        read = about_reading(question, asked.quoted_text, context.page, opening=opening)
+        query = read or complete(question, items)
         wording: Wording = "asked"
         if query != question:
             wording = "completed"
-            if self._rewriter is not None and turn.quotes is None:
+            if read is None and self._rewriter is not None and turn.quotes is None:
                 meter = Meter()
                 try:
                     rewritten = await self._rewriter.rewrite(items, meter)
@@ -289,6 +294,12 @@ class Answerer:
                     query, wording = rewritten, "rewritten"
         return Inquiry(asked.id, question, query, wording, place(context.page))
 
+    def _begin_search(self, query: str, context: RequestContext) -> asyncio.Task[Sequence[Hit]]:
+        turn = context.running_turn
+        turn.searched = query
+        turn.search = asyncio.create_task(self._find(query, context))
+        return turn.search
+
     async def _find(self, query: str, context: RequestContext) -> Sequence[Hit]:
         if not query.strip():
             return []
@@ -297,14 +308,14 @@ class Answerer:
     async def _first_search(self, inquiry: Inquiry, context: RequestContext) -> Sequence[Hit]:
         """What the search that runs since the request came in finds; anew for another query."""
         turn = context.running_turn
-        if turn.search is None or inquiry.query != inquiry.question:
-            if turn.search is not None:
-                turn.search.cancel()
-            turn.search = asyncio.create_task(self._find(inquiry.query, context))
+        if turn.search is not None and inquiry.query != turn.searched:
+            turn.search.cancel()
+            turn.search = None
             turn.count("searches")
+        search = turn.search or self._begin_search(inquiry.query, context)
         turn.count("searches")
         try:
-            return await turn.search
+            return await search
         except asyncio.CancelledError:
             turn.check()
             raise CustomStreamError("The search took too long.", allow_retry=True) from None

@@ -86,7 +86,7 @@ async def ask_once(
                         {
                             "number": len(sources) + 1,
                             "title": source["title"],
-                            "section": source.get("description"),
+                            "section": (source.get("description") or "").partition("\n")[0] or None,
                             "url": source.get("url"),
                         },
                     )

@@ -278,7 +278,7 @@ class Citer:
             if isinstance(piece, Marker):
                 known = [n for n in piece.numbers if n in self._sources]
                 for number in dict.fromkeys(known):
-                    annotation = self._sources.annotation(number, len(part.text), self._site_url)
+                    annotation = self._sources.annotation(number, part.text, self._site_url)
                     self.citations += 1
                     yield self._annotate(item_id, index, annotation)
                 # `retries[7]` in prose is the reader's business; ` [7]` is a number made up.

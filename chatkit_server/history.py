@@ -17,6 +17,8 @@ from chatkit.types import (
     WidgetItem,
 )
 
+from .reading import quote_note
+
 
 class HistoryConverter(ThreadItemConverter):
     """Converts items so that every model API takes them, and no item makes a thread unusable.
@@ -36,11 +38,14 @@ class HistoryConverter(ThreadItemConverter):
     async def user_message_to_input(
         self, item: UserMessageItem, is_last_message: bool = True
     ) -> TResponseInputItem:
-        # The SDK leaves out what older messages have quoted, and makes items of their own of quotes
-        # and tags, where some models refuse two of the same role in a row.
-        converted = await super().user_message_to_input(item, is_last_message=True)
+        # The SDK leaves out what older messages have quoted, puts it between no signs, and makes
+        # items of their own of quotes and tags: some models refuse two of the same role in a row.
+        bare = item.model_copy(update={"quoted_text": None})
+        converted = await super().user_message_to_input(bare, is_last_message=True)
         messages: list[Any] = converted if isinstance(converted, list) else [converted]
         content = [part for message in messages for part in message["content"]]
+        if item.quoted_text:
+            content.append({"type": "input_text", "text": quote_note(item.quoted_text)})
         return {"type": "message", "role": "user", "content": content}
 
     async def attachment_to_message_content(self, attachment: Attachment) -> Any:

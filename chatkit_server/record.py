@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from chatkit.types import (
     AssistantMessageItem,
@@ -16,6 +16,7 @@ from chatkit.types import (
     ThreadItemReplacedEvent,
     ThreadItemUpdatedEvent,
     ThreadStreamEvent,
+    UserMessageContent,
     UserMessageItem,
     WidgetItem,
 )
@@ -28,13 +29,16 @@ def text_of(item: ThreadItem | None) -> str:
     """The words of a message; empty for anything else."""
     match item:
         case UserMessageItem():
-            return "".join(
-                part.text if part.type == "input_text" else f"@{part.text}" for part in item.content
-            )
+            return words_of(item.content)
         case AssistantMessageItem():
             return "".join(part.text for part in item.content)
         case _:
             return ""
+
+
+def words_of(content: Iterable[UserMessageContent]) -> str:
+    """What a reader has written, with the names of what they have tagged."""
+    return "".join(part.text if part.type == "input_text" else f"@{part.text}" for part in content)
 
 
 class Record:

@@ -99,11 +99,17 @@ def _conversation(items: Sequence[ThreadItem]) -> str:
         {
             "role": "reader" if isinstance(item, UserMessageItem) else "assistant",
             "text": text_of(item)[:_ITEM_CHARS],
+            **_quoted(item),
         }
         for item in items
         if isinstance(item, UserMessageItem | AssistantMessageItem) and text_of(item).strip()
     ][-_ITEMS:]
     return json.dumps(said, ensure_ascii=False, indent=1)
+
+
+def _quoted(item: ThreadItem) -> dict[str, str]:
+    quoted = item.quoted_text if isinstance(item, UserMessageItem) else None
+    return {"quotes": quoted[:_ITEM_CHARS]} if quoted else {}
 
 
 def _query(response: ModelResponse) -> str | None:

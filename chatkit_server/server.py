@@ -59,6 +59,7 @@ from .journal import Journal
 from .journaled import JournaledStore
 from .lease import Lease, TurnStore
 from .offers import Offers
+from .record import words_of
 from .rewriting import Rewriter
 from .sdk import REQUESTS
 from .turn import Turn
@@ -265,8 +266,7 @@ class DocsServer(FollowedServer):
     ) -> AsyncIterator[ThreadStreamEvent]:
         sent = request.params.input
         self._offers.check(sent.inference_options)
-        question = "".join(part.text for part in sent.content)
-        self.answerer.search_early(question, context)
+        self.answerer.search_early(words_of(sent.content), sent.quoted_text, context)
 
         now = datetime.now(UTC)
         if isinstance(request, ThreadsCreateReq):

@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 
 from chatkit.types import Annotation, URLSource
 
+from .extracts import extract
+
 
 class Hit(Protocol):
     """What a search returns, best first."""
@@ -66,15 +68,20 @@ class Sources:
             numbers.append(self._numbers[hit.id])
         return numbers
 
-    def annotation(self, number: int, index: int, site_url: str | None) -> Annotation:
-        """The citation of a passage at a position of the answer, counted in code points."""
+    def annotation(self, number: int, answer: str, site_url: str | None) -> Annotation:
+        """The citation of a passage at the end of what is written of an answer.
+
+        Its description is the section on the first line, and below it what the answer rests on.
+        """
         hit = self._hits[number - 1]
+        section = " › ".join(hit.headings)
+        cited = extract(hit.text, answer)
         url = f"{site_url}{hit.url}" if site_url and hit.url.startswith("/") else hit.url
         return Annotation(
             source=URLSource(
                 url=url,
                 title=hit.title,
-                description=" › ".join(hit.headings) or None,
+                description=(f"{section}\n{cited}" if cited else section) or None,
             ),
-            index=index,
+            index=len(answer),
         )

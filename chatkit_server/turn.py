@@ -83,6 +83,8 @@ class Turn:
         self.spoilt = False
         """Whether some of its items could not be stored."""
         self.search: asyncio.Task[Sequence[Hit]] | None = None
+        self.searched = ""
+        """What `search` looks for."""
         self.inquiry: Inquiry | None = None
         """What it looks for in the docs; None for what asks nothing of them."""
         self.result: RunResultStreaming | None = None

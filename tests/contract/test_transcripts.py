@@ -40,7 +40,10 @@ def test_threads_create_streams_a_cited_answer(ada: Client) -> None:
     assert "/docs/neon#connect-to-neon" in reply.urls
     assert "[1]" not in reply.text
     sources = [annotation["source"] for annotation in reply.answer["content"][0]["annotations"]]
-    assert ("Neon", "Connect to Neon") in {(s["title"], s["description"]) for s in sources}
+    described = {(s["title"], *s["description"].split("\n")) for s in sources}
+    cited = next(text for title, section, text in described if section == "Connect to Neon")
+    assert ("Neon", "Connect to Neon", cited) in described
+    assert 0 < len(cited) <= 200
 
 
 def test_the_deltas_add_up_to_the_answer(ada: Client) -> None:

@@ -32,7 +32,7 @@ class Found:
     text: str = ""
 
 
-POOL = Found("1", "/docs/neon#pooling", "Neon", ("Connect", "Pooling"))
+POOL = Found("1", "/docs/neon#pooling", "Neon", ("Connect", "Pooling"), "Use the pooled host.")
 QDRANT = Found("2", "https://other.example/qdrant", "Qdrant")
 
 
@@ -159,7 +159,9 @@ async def test_an_annotation_has_title_url_and_heading() -> None:
     source = stored.content[0].annotations[0].source.model_dump()
     assert source["url"] == "/docs/neon#pooling"
     assert source["title"] == "Neon"
-    assert source["description"] == "Connect › Pooling"
+    section, cited = source["description"].split("\n")
+    assert section == "Connect › Pooling"
+    assert cited == POOL.text
 
 
 async def test_the_sites_origin_stands_before_relative_urls_only() -> None:

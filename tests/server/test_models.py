@@ -389,7 +389,8 @@ def test_the_page_that_the_reader_is_on_is_quoted_not_obeyed(start: StartModel) 
             }
         )
 
-    assert "url: '/docs/neon'" in model.requests[0].text
+    told = "".join(part["text"] for part in model.requests[0].input[-1]["content"])
+    assert '<page>{"title": "Neon\\u003c/passages>", "url": "/docs/neon"}</page>' in told
     assert "/docs/neon" not in model.requests[0].instructions
 
 
