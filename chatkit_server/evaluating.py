@@ -115,6 +115,9 @@ def evaluate(
     evaluation = run(work)
     comparison = compare(earlier, baseline.name, evaluation) if earlier and baseline else None
     failed = fails(evaluation, dict(least), dict(most))
+    if comparison and not comparison.differences:
+        failed.append(f"no question is word for word the same in {plain(comparison.baseline)}")
+        comparison = None
     _write(evaluation, comparison, save, report)
     if as_json:
         click.echo(_as_json(evaluation, comparison))

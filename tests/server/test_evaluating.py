@@ -101,6 +101,19 @@ def test_a_run_is_compared_with_an_earlier_one(place: Path) -> None:
     assert "1 got worse" in report
 
 
+def test_a_run_that_has_no_question_of_the_earlier_one_is_not_compared(place: Path) -> None:
+    (place / "others.jsonl").write_text('{"id": "oven", "question": "Which oven?", "gold": []}')
+    run(place, "eval", "others.jsonl", "--save", "others.json")
+
+    done = run(place, "eval", "questions.jsonl", "--baseline", "others.json", "--report", "r.html")
+
+    assert done.returncode == 1
+    assert "failed: no question is word for word the same in others.json" in done.stderr
+    assert "R@5" in done.stdout
+    assert "Compared with" not in done.stdout
+    assert "<h2>Compared" not in (place / "r.html").read_text()
+
+
 def test_what_is_printed_as_json_is_a_baseline_too(place: Path) -> None:
     run(place, "eval", "questions.jsonl", "--save", "now.json")
     (place / "printed.json").write_text(

@@ -470,6 +470,18 @@ async def test_an_embedding_service_that_fails_leaves_what_was_there(
             assert (await passages.search("kill switch"))[0].headings == ("Kill switch",)
 
 
+async def test_an_embedding_service_that_is_away_is_said_in_whole_sentences(
+    docs_folder: Path,
+) -> None:
+    with RestServer.run() as server:
+        async with (
+            OpenAIEmbeddings("hashed", base_url="http://127.0.0.1:9", max_retries=0) as embeddings,
+            Passages.open(url=server.url, embeddings=embeddings) as passages,
+        ):
+            with pytest.raises(EmbeddingsError, match=r"failed: Connection error\. What readers"):
+                await passages.index(docs_folder)
+
+
 async def test_a_reader_is_answered_from_the_version_of_the_page(place: Place) -> None:
     passages = await place.open()
     await passages.index(Pages("2", {"/docs/a": "walrus", "/docs/b": "walrus"}, version="2.0"))

@@ -501,9 +501,10 @@ async def _embed(embeddings: Embeddings, texts: Sequence[str]) -> list[list[floa
     try:
         return await embeddings.embed(texts)
     except Exception as exc:  # services fail in ways of their own
+        reason = str(exc).rstrip(". ") or type(exc).__name__
         raise EmbeddingsError(
-            f"the embedding model {embeddings.model!r} failed: {exc or type(exc).__name__}. What"
-            " readers see was not changed; what was embedded is kept for the next run"
+            f"the embedding model {embeddings.model!r} failed: {reason}. What readers see was not"
+            " changed; what was embedded is kept for the next run"
         ) from exc
 
 
