@@ -14,7 +14,14 @@ from tests.browser.events import (
     source,
     thread,
 )
-from tests.browser.payloads import ADDRESSES, SCRIPTS, TEXTS, check_harmless
+from tests.browser.payloads import (
+    ADDRESSES,
+    DISGUISED,
+    LONG,
+    SCRIPTS,
+    TEXTS,
+    check_harmless,
+)
 from tests.browser.protocol import ScriptedServer
 
 pytestmark = pytest.mark.browser
@@ -126,3 +133,32 @@ def test_a_button_that_the_model_writes_is_text(
     expect(buttons).to_have_accessible_name("Copy answer")
     expect(page.locator(".answer .markdown button, .answer input, .answer form")).to_have_count(0)
     expect(page.get_by_role("region", name="Sources")).to_have_count(0)
+
+
+def test_titles_of_sources_cant_disguise_themselves(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    text = "Use the pooled host."
+    titles = [*DISGUISED, LONG, "", " \u200b "]
+    found = [
+        source(f"https://example.com/{n}", title, title, len(text))
+        for n, title in enumerate(titles)
+    ]
+
+    show(element, server, answer(text, annotations=found))
+
+    region = page.get_by_role("region", name="Sources")
+    names = region.locator(".title").all_inner_texts()
+    shown = "".join([*names, *region.locator(".heading").all_inner_texts()])
+    shown += "".join(cite.get_attribute("aria-label") or "" for cite in page.locator(".cite").all())
+    assert not set(shown) & set("\u202e\u2066\u2069\u200b\u0000\u0007\u009b")
+    # A source without a name is called by its address.
+    assert names[-2:] == ["example.com/5", "example.com/6"]
+    assert page.locator(".cite").nth(4).get_attribute("aria-label") is not None
+    width = page.evaluate(
+        "() => { const { scrollWidth, clientWidth } = document.documentElement;"
+        " return scrollWidth - clientWidth }"
+    )
+    assert width <= 0
+    for cite in page.locator(".cite").all():
+        assert len(cite.get_attribute("aria-label") or "") < 400

@@ -6,6 +6,7 @@ export * from "./client.js";
 export * from "./errors.js";
 export type { HistoryState } from "./history.js";
 export * from "./protocol.js";
+export * from "./sources.js";
 export { EventParser, readEvents } from "./sse.js";
 export * from "./thread.js";
 export * from "./visitor.js";

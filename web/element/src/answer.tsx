@@ -4,15 +4,19 @@ import {
   type AssistantMessageItem,
   numberSources,
   placeMarks,
-  type CitedSource,
   type AssistantContent,
+  type CitedSource,
+  describe,
+  type Source,
 } from "@docs-chatkit/core";
 import { useMemo } from "preact/hooks";
 
-import { Sources } from "./citation.js";
+import { labelOf, Sources } from "./citation.js";
 import { CopyButton } from "./code.js";
 import { Icon } from "./icons.js";
+import { safeHref } from "./links.js";
 import { Markdown, type MarkdownRules } from "./markdown.js";
+import { footnoteMarks } from "./marks.js";
 import { memo } from "./memo.js";
 import { strings } from "./strings.js";
 
@@ -42,7 +46,7 @@ export const Answer = memo(({ item, streaming, rules, onRate, rating }: AnswerPr
       {!streaming && sources.length > 0 && <Sources sources={sources} />}
       {!streaming && (
         <div class="actions">
-          <CopyButton text={text} label={strings.copyAnswer} />
+          <CopyButton text={() => asMarkdown(item.content, sources)} label={strings.copyAnswer} />
           {onRate &&
             (["positive", "negative"] as const).map((kind) => (
               <button
@@ -61,6 +65,22 @@ export const Answer = memo(({ item, streaming, rules, onRate, rating }: AnswerPr
     </article>
   );
 });
+
+/** The answer with its citations as footnotes, whose addresses hold on any page. */
+function asMarkdown(content: readonly AssistantContent[], sources: readonly CitedSource[]) {
+  const text = content
+    .map(({ text, annotations }) => footnoteMarks(text, placeMarks(text, annotations, sources)))
+    .join("\n\n");
+  const notes = sources.map(({ number, source }) => `[^${number}]: ${footnote(source)}`);
+  return [text.trimEnd(), ...(notes.length > 0 ? ["", ...notes] : []), ""].join("\n");
+}
+
+function footnote(source: Source): string {
+  const label = labelOf(describe(source)).replace(/[\\[\]*_`<>]/g, "\\$&");
+  if (source.type !== "url" || safeHref(source.url) === null) return label;
+  const { href } = new URL(source.url, location.href);
+  return `[${label}](${href.replace(/[()]/g, (sign) => (sign === "(" ? "%28" : "%29"))})`;
+}
 
 interface PartProps {
   part: AssistantContent;

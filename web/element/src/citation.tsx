@@ -1,15 +1,28 @@
 /** The numbers in an answer that lead to its sources, and the list of the sources below it. */
 
-import type { CitedSource, Source } from "@docs-chatkit/core";
+import { type CitedSource, describe, type Described, type Source } from "@docs-chatkit/core";
 
-import { safeHref } from "./links.js";
+import { citedHref, isExternal, safeHref } from "./links.js";
 import { linkTarget } from "./markdown.js";
 import { strings } from "./strings.js";
 
 export function Citation({ cited: { number, source } }: { cited: CitedSource }) {
-  const label = [titleOf(source), headingOf(source)].filter(Boolean).join(", ");
-  const href = hrefOf(source);
-  const mark = { class: "cite", title: label, "aria-label": strings.source(number, label) };
+  const described = describe(source);
+  const href = hrefOf(source, described);
+  const show = ({ currentTarget }: { currentTarget: HTMLElement }) => {
+    void import("./preview.js").then(({ showPreview }) => {
+      showPreview(currentTarget, { ...described, section: placeOf(described, href) });
+    });
+  };
+  const mark = {
+    class: "cite",
+    "aria-label": strings.source(number, labelOf(described)),
+    onFocus: show,
+    // A finger that taps goes there at once.
+    onPointerEnter: (event: PointerEvent & { currentTarget: HTMLElement }) => {
+      if (event.pointerType !== "touch") show(event);
+    },
+  };
   return (
     <sup>
       {href === null ? (
@@ -41,15 +54,28 @@ export function Sources({ sources }: { sources: readonly CitedSource[] }) {
 }
 
 function SourceCard({ number, source }: CitedSource) {
-  const href = hrefOf(source);
+  const described = describe(source);
+  const href = hrefOf(source, described);
+  const place = placeOf(described, href);
   const content = (
     <>
       <span class="number" aria-hidden="true">
         {number}
       </span>
       <span class="names">
-        <span class="title">{titleOf(source)}</span>
-        {headingOf(source) && <span class="heading">{headingOf(source)}</span>}
+        <span class="title" dir="auto">
+          {described.title}
+        </span>
+        {place && (
+          <span class="heading" dir="auto">
+            {place}
+          </span>
+        )}
+        {described.extract && (
+          <span class="extract" dir="auto">
+            {described.extract}
+          </span>
+        )}
       </span>
     </>
   );
@@ -62,15 +88,17 @@ function SourceCard({ number, source }: CitedSource) {
   );
 }
 
-function titleOf(source: Source): string {
-  if (source.title) return source.title;
-  return source.type === "url" ? source.url : source.type === "file" ? source.filename : source.id;
+export function labelOf({ title, section }: Described): string {
+  return section ? `${title}, ${section}` : title;
 }
 
-function headingOf(source: Source): string | null {
-  return source.description && source.description !== titleOf(source) ? source.description : null;
+/** Where a source is: its section, and its host where that is not the page's own. */
+function placeOf({ section }: Described, href: string | null): string {
+  const host = href !== null && isExternal(href) ? new URL(href, location.href).host : "";
+  return [host, section].filter(Boolean).join(" · ");
 }
 
-function hrefOf(source: Source): string | null {
-  return source.type === "url" ? safeHref(source.url) : null;
+function hrefOf(source: Source, { extract }: Described): string | null {
+  const href = source.type === "url" ? safeHref(source.url) : null;
+  return href && citedHref(href, extract);
 }

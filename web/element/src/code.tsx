@@ -37,7 +37,7 @@ export function Code({ code, language, highlight }: CodeProps) {
   );
 }
 
-export function CopyButton({ text, label }: { text: string; label: string }) {
+export function CopyButton({ text, label }: { text: string | (() => string); label: string }) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     if (!copied) return;
@@ -55,7 +55,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
       aria-label={copied ? strings.copied : label}
       title={label}
       onClick={(event) => {
-        void copy(text, event.currentTarget).then(setCopied);
+        void copy(typeof text === "string" ? text : text(), event.currentTarget).then(setCopied);
       }}
     >
       <Icon name={copied ? "check" : "copy"} />

@@ -1,6 +1,8 @@
 /** Which addresses an answer may link to and load. */
 
 const SAFE = new Set(["http:", "https:", "mailto:"]);
+/** Words of a citation's beginning, and of its end, that an address has. */
+const ENDS = 4;
 const DEEPLINK = "chatkit-link:";
 
 export interface Deeplink {
@@ -12,6 +14,21 @@ export interface Deeplink {
 export function safeHref(href: string): string | null {
   const url = parse(href);
   return url && SAFE.has(url.protocol) ? href.trim() : null;
+}
+
+/**
+ * The address with a text directive: a browser that loads it scrolls to the words that are cited
+ * and marks them, or goes to the heading where it doesn't find them.
+ */
+export function citedHref(href: string, extract: string): string {
+  const words = extract.replace(/…$/, "").trim().split(/\s+/);
+  if (words[0] === "" || href.includes(":~:") || !/^(?:https?:|[^:]*(?:[/?#]|$))/i.test(href)) {
+    return href;
+  }
+  // By its beginning and its end, since what lies between may be set in several blocks.
+  const ends = words.length > 2 * ENDS ? [words.slice(0, ENDS), words.slice(-ENDS)] : [words];
+  const text = ends.map((part) => encodeURIComponent(part.join(" ")).replaceAll("-", "%2D"));
+  return `${href}${href.includes("#") ? "" : "#"}:~:text=${text.join(",")}`;
 }
 
 /** Whether a link leads away from the page's own site. */

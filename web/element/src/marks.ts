@@ -24,6 +24,11 @@ export function insertMarks(source: string, marks: readonly Mark[]): string {
   return result + text.slice(done);
 }
 
+/** Marks as footnotes of Markdown. */
+export function footnoteMarks(source: string, marks: readonly Mark[]): string {
+  return insertMarks(source, marks).replace(ANY, "[^$1]");
+}
+
 /** Texts and numbers of marks in turn. */
 export function splitMarks(text: string): (string | number)[] {
   return text
