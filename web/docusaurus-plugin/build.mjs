@@ -26,6 +26,7 @@ await build({
 // panel a chunk of its own, and so what the panel imports only when it needs it.
 const browser = { ...shared, format: "esm", platform: "browser", jsx: "automatic" };
 const site = [
+  "@docs-chatkit/setup",
   "@docusaurus/*",
   "@generated/*",
   "prism-react-renderer",
@@ -41,6 +42,7 @@ await build({
   external: [...site, "./panel", "./bubble.css"],
 });
 await build({ ...browser, entryPoints: ["src/bubble.css"], outfile: "lib/bubble.css" });
+await build({ ...browser, entryPoints: ["src/no-setup.ts"], outfile: "lib/no-setup.js" });
 const { metafile } = await build({
   ...browser,
   entryPoints: ["src/panel.tsx"],

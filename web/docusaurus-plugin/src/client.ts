@@ -4,17 +4,43 @@ import "./bubble.css";
 import ExecutionEnvironment from "@docusaurus/ExecutionEnvironment";
 import globalData from "@generated/globalData";
 
-import type { PageOptions } from "./index";
+import { watchConsent } from "./consent";
+import type { BubbleOptions } from "./index";
+import type { Panel } from "./panel";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-if (ExecutionEnvironment.canUseDOM) {
-  const options = globalData["docusaurus-plugin-chatkit"]?.default as PageOptions;
-  const bubble = document.createElement("button");
-  bubble.type = "button";
-  bubble.className = `chatkit-bubble chatkit-${options.position}`;
-  bubble.ariaLabel = options.title;
-  bubble.ariaExpanded = "false";
+const options = globalData["docusaurus-plugin-chatkit"]?.default as BubbleOptions;
+
+let bubble: HTMLButtonElement | undefined;
+let opened: Panel | undefined;
+
+/** Loads the panel, which then does what was asked. Without a bubble there is no consent yet. */
+function load(use: (panel: Panel) => void): void {
+  const button = bubble;
+  if (!button) return;
+  button.ariaBusy = "true";
+  button.title = "";
+  import("./panel")
+    .then(({ panelOf }) => use((opened = panelOf(button, options))))
+    .catch((error: unknown) => {
+      button.title = options.failed;
+      console.error(error);
+    })
+    .finally(() => {
+      button.ariaBusy = null;
+    });
+}
+
+function showBubble(): void {
+  if (bubble) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = `chatkit-bubble chatkit-${options.position}`;
+  button.style.cssText = options.style ?? "";
+  button.ariaLabel = options.title;
+  button.ariaExpanded = "false";
+  if (options.spokenShortcut) button.setAttribute("aria-keyshortcuts", options.spokenShortcut);
 
   const icon = document.createElementNS(SVG, "svg");
   icon.setAttribute("viewBox", "0 0 24 24");
@@ -24,23 +50,57 @@ if (ExecutionEnvironment.canUseDOM) {
     "M21 12a8 8 0 0 1-8 8H4l1.8-3.6A8 8 0 1 1 21 12zM9 12h.01M13 12h.01M17 12h.01",
   );
   icon.append(shape);
-  bubble.append(icon);
+  button.append(icon);
 
-  bubble.onclick = () => {
+  button.onclick = () => {
     // A second click while the chat is loading would close what the first one opens.
-    if (bubble.ariaBusy) return;
-    bubble.ariaBusy = "true";
-    bubble.title = "";
-    import("./panel")
-      .then(({ toggle }) => toggle(bubble, options))
-      .catch((error: unknown) => {
-        bubble.title = "The chat could not be loaded. Try again.";
-        console.error(error);
-      })
-      .finally(() => {
-        bubble.ariaBusy = null;
-      });
+    if (!button.ariaBusy) load((panel) => panel.toggle());
   };
   // Outside #__docusaurus: React doesn't own it, so a change of page leaves it alone.
-  document.body.append(bubble);
+  document.body.append((bubble = button));
 }
+
+function removeChat(): void {
+  opened?.remove();
+  bubble?.remove();
+  opened = bubble = undefined;
+}
+
+/** Opens the chat where the address asks for it. */
+function followAddress(previous: Location | null): void {
+  if (options.openByLink && /[?&]ask\b|#ask$/.test(location.search + location.hash)) {
+    load((panel) => panel.openByAddress(previous));
+  }
+}
+
+function followShortcut(event: KeyboardEvent, shortcut: readonly string[]): void {
+  const held = (["ctrl", "shift", "meta"] as const).filter((name) => event[`${name}Key`]);
+  if (event.altKey || !shortcut.includes([...held, event.key.toLowerCase()].join("+"))) return;
+  event.preventDefault();
+  load((panel) => panel.toggle());
+}
+
+/** Called by Docusaurus for the first page and after every change of page. */
+export function onRouteDidUpdate({ previousLocation }: { previousLocation: Location | null }) {
+  followAddress(previousLocation);
+}
+
+if (ExecutionEnvironment.canUseDOM) {
+  for (const name of ["open", "close", "ask"] as const) {
+    addEventListener(`chatkit:${name}`, ({ detail }: CustomEventInit<unknown>) => {
+      // A chat that was never opened is not loaded to be closed.
+      if (name !== "close" || bubble?.ariaExpanded === "true") load((panel) => panel[name](detail));
+    });
+  }
+  const { shortcut } = options;
+  if (shortcut) {
+    // Before the panel, which keeps to itself what is typed into it.
+    addEventListener("keydown", (event) => followShortcut(event, shortcut), true);
+  }
+  if (!options.consent) showBubble();
+  else watchConsent(options.namespace, showBubble, removeChat);
+}
+
+// In development only. A second run of this module would show a second bubble: where its options
+// change, the page is loaded anew.
+import.meta.webpackHot?.decline();

@@ -6,47 +6,102 @@ export function panelStyles(): CSSStyleSheet {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`
     #chatkit-panel {
+      --x: var(--chatkit-x, 1.25rem);
+      --y: var(--chatkit-y, 1.25rem);
       position: fixed;
-      right: 1.25rem;
-      bottom: 5.75rem;
+      inset-inline-end: var(--x);
+      inset-block-end: calc(var(--y) + 4.5rem);
       z-index: 300;
-      width: 26rem;
-      max-width: calc(100vw - 2.5rem);
-      height: min(42rem, 100dvh - 6.5rem - var(--ifm-navbar-height));
+      box-sizing: border-box;
+      inline-size: clamp(20rem, var(--chatkit-width, 26rem), 100vw - 2 * var(--x));
+      block-size: clamp(
+        18rem,
+        var(--chatkit-height, 42rem),
+        100dvh - var(--y) - 5.25rem - var(--ifm-navbar-height, 0rem)
+      );
       overflow: hidden;
       overscroll-behavior: contain;
       border: 1px solid var(--ifm-color-emphasis-200);
       border-radius: 1rem;
-      background: var(--ifm-background-surface-color);
+      background: var(--chatkit-background, var(--ifm-background-surface-color));
       box-shadow: 0 1rem 3rem #0004;
       outline: none;
-      transform-origin: bottom right;
       transition: opacity 0.15s, transform 0.15s;
     }
     #chatkit-panel.chatkit-left {
-      right: auto;
-      left: 1.25rem;
-      transform-origin: bottom left;
+      inset-inline: var(--x) auto;
     }
     #chatkit-panel[inert] {
       visibility: hidden;
       opacity: 0;
-      transform: scale(0.96);
+      transform: translateY(0.75rem);
       transition: opacity 0.15s, transform 0.15s, visibility 0s 0.15s;
     }
-    #chatkit-panel openai-chatkit {
+    #chatkit-panel :is(.chatkit-root, openai-chatkit, docs-chatkit) {
       display: block;
       height: 100%;
     }
+    .chatkit-loading {
+      position: absolute;
+      inset: 0;
+      width: 2rem;
+      height: 2rem;
+      margin: auto;
+      border: 3px solid var(--ifm-color-emphasis-300);
+      border-top-color: var(--chatkit-accent, var(--ifm-color-primary));
+      border-radius: 50%;
+      animation: chatkit-turn 0.9s linear infinite;
+    }
+    @keyframes chatkit-turn {
+      to { transform: rotate(1turn); }
+    }
+    .chatkit-resize {
+      position: absolute;
+      inset-block-start: 0;
+      inset-inline-start: 0;
+      z-index: 1;
+      width: 1.5rem;
+      height: 1.5rem;
+      padding: 0;
+      border: 0;
+      border-start-start-radius: 1rem;
+      border-end-end-radius: 0.75rem;
+      background: none;
+      color: var(--ifm-color-emphasis-500);
+      cursor: nwse-resize;
+      touch-action: none;
+    }
+    .chatkit-resize:dir(rtl) {
+      cursor: nesw-resize;
+    }
+    .chatkit-left .chatkit-resize {
+      inset-inline: auto 0;
+      border-radius: 0;
+      border-start-end-radius: 1rem;
+      border-end-start-radius: 0.75rem;
+      cursor: nesw-resize;
+    }
+    .chatkit-left .chatkit-resize:dir(rtl) {
+      cursor: nwse-resize;
+    }
+    .chatkit-resize:is(:hover, :focus-visible) {
+      background: var(--ifm-color-emphasis-200);
+      color: var(--ifm-color-emphasis-800);
+    }
+    .chatkit-resize:focus-visible {
+      outline: 2px solid var(--chatkit-accent, var(--ifm-color-primary));
+      outline-offset: -2px;
+    }
     @media ${SMALL_SCREEN} {
-      #chatkit-panel {
+      #chatkit-panel,
+      #chatkit-panel.chatkit-left {
         inset: 0;
-        width: auto;
-        max-width: none;
-        height: 100dvh;
+        inline-size: auto;
+        block-size: 100dvh;
         border: 0;
         border-radius: 0;
       }
+      .chatkit-resize,
       .chatkit-bubble[aria-expanded="true"] {
         display: none;
       }
@@ -55,6 +110,9 @@ export function panelStyles(): CSSStyleSheet {
       #chatkit-panel,
       #chatkit-panel[inert] {
         transition: none;
+      }
+      .chatkit-loading {
+        animation-duration: 6s;
       }
     }
     @media print {
