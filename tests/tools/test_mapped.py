@@ -303,6 +303,36 @@ async def test_one_of_ours_is_not_mapped(place: Place, docs_folder: Path) -> Non
 
     with pytest.raises(CollectionMismatchError, match="unset CHATKIT_COLLECTION_TEXT"):
         await mapped.add_lexical()
+    with pytest.raises(CollectionMismatchError, match="unset CHATKIT_COLLECTION_TEXT"):
+        await mapped.search("kill switch")
+
+
+async def test_a_field_that_is_not_there_is_named(
+    place: Place,
+    embedder: EmbeddingServer,
+    embeddings: OpenAIEmbeddings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await fill(place, "langchain_style", embedder)
+    textless = replace(LANGCHAIN, text=("page_contents", "txt"))
+    misplaced = replace(LANGCHAIN, url=("metadata.sorce",), headings=("metadata.Header 9",))
+    named = "text in page_contents, txt, which CHATKIT_COLLECTION_TEXT names"
+
+    for model in (embeddings, None):
+        passages = await place.open(embeddings=model, mapping=textless)
+        with pytest.raises(CollectionMismatchError, match=named):
+            await passages.search("kill switch")
+    assert caplog.messages == []
+
+    passages = await place.open(embeddings=embeddings, mapping=misplaced)
+    for _ in range(2):
+        assert await passages.search("kill switch")
+    assert [message.partition("has ")[2] for message in caplog.messages] == [
+        "metadata.sorce, which CHATKIT_COLLECTION_URL names;"
+        " `chatkit-server doctor` proposes what to set",
+        "metadata.Header 9, which CHATKIT_COLLECTION_HEADING names;"
+        " `chatkit-server doctor` proposes what to set",
+    ]
 
 
 async def test_a_filter_keeps_the_search_to_a_part(

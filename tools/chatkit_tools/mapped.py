@@ -1,5 +1,6 @@
 """A collection that something else filled: searched like one of ours, and never written to."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from chatkit_tools.editions import order_locales, order_versions
 from chatkit_tools.errors import CollectionError, CollectionMismatchError
 from chatkit_tools.layout import Layout, choose_vector
 from chatkit_tools.lexical import SparseVector
-from chatkit_tools.mapping import FieldMapping, condition_key
+from chatkit_tools.mapping import FieldMapping, condition_key, look_up
 from chatkit_tools.note import Filter, Note
+
+logger = logging.getLogger("chatkit_tools")
 
 _SAMPLE = 2_000
 _BATCH = 500
@@ -28,6 +31,11 @@ _BATCH = 500
 _FRESH = 600.0
 # What the passages of ours have and others don't: there every point is seen, of whatever model.
 _OURS = frozenset({"born", "died", "model"})
+# What says where a field is, besides the text's.
+_SETTINGS = {
+    "url": "URL", "title": "TITLE", "headings": "HEADING", "anchor": "ANCHOR",
+    "version": "VERSION", "locale": "LOCALE",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ class MappedCollection(Collection):
         self._layout: Layout | None = None
         self._editions: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         self._editions_until = 0.0
+        self._is_checked = False
 
     async def layout(self) -> Layout | None:
         """Return what Qdrant says of the collection now, None where there is none."""
@@ -99,6 +108,9 @@ class MappedCollection(Collection):
         layout = self._layout or await self.layout()
         if layout is None:
             return None
+        if not self._is_checked:
+            await self._check(layout)
+            self._is_checked = True
         if not self.has_lexical and self._model is None:
             raise CollectionMismatchError(
                 f"the collection {self.name!r} can't be searched: set CHATKIT_EMBEDDING_MODEL to"
@@ -114,6 +126,39 @@ class MappedCollection(Collection):
             versions=versions,
             locales=locales,
         )
+
+    async def _check(self, layout: Layout) -> None:
+        """Refuse a mapping that finds nothing, and name what else of it is not there."""
+        if await self.is_ours():
+            raise CollectionMismatchError(
+                f"the collection {self.name!r} was made by `chatkit-server index` and needs no"
+                " mapping: unset CHATKIT_COLLECTION_TEXT to search it"
+            )
+        missing = {name: paths for name in _SETTINGS if (paths := getattr(self.mapping, name))}
+        seen = 0
+        has_text = False
+        async for point in self.scroll_points(_SAMPLE):
+            seen += 1
+            has_text = has_text or bool(self.mapping.read_text(point.payload))
+            for name, paths in list(missing.items()):
+                if any(look_up(point.payload, path) not in (None, "") for path in paths):
+                    del missing[name]
+            if has_text and not missing:
+                break
+        if not seen:
+            return
+        if not has_text:
+            raise CollectionMismatchError(
+                f"no point of the collection {self.name!r} has text in"
+                f" {', '.join(self.mapping.text)}, which CHATKIT_COLLECTION_TEXT names, so nothing"
+                " can be found in it; `chatkit-server doctor` proposes what to set"
+            )
+        for name, paths in missing.items():
+            logger.warning(
+                "no point of the collection %r has %s, which CHATKIT_COLLECTION_%s names;"
+                " `chatkit-server doctor` proposes what to set",
+                self.name, ", ".join(paths), _SETTINGS[name],
+            )  # fmt: skip
 
     async def _find_editions(self, layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
         mapping = self.mapping
