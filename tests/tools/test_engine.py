@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from chatkit_tools import CollectionError, Passages, SearchUnavailableError
 from chatkit_tools.connection import connect_engine
 from chatkit_tools.launcher import EngineError, connect, socket_path, start_engine
+from chatkit_tools.shard import RequestError, Shards
 
 
 def find_engines(folder: Path) -> list[psutil.Process]:
@@ -196,6 +199,60 @@ async def test_an_engine_that_cannot_start_is_a_search_that_is_away(tmp_path: Pa
     async with Passages.open(data_dir=tmp_path / "data") as passages:
         with pytest.raises(SearchUnavailableError, match="the search engine of"):
             await passages.ping()
+
+
+async def test_an_engine_that_ends_in_the_middle_says_why(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir(parents=True)
+    (folder / "engine.log").write_text("Fatal Python error: Bus error\n\nThread 1:\n  File x\n")
+
+    async def end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with (
+        await asyncio.start_unix_server(end, socket_path(folder)),
+        connect_engine(folder) as engine,
+    ):
+        with pytest.raises(SearchUnavailableError, match="ended: Fatal Python error: Bus"):
+            await engine.send("GET", "/collections/docs")
+        monkeypatch.setattr(shutil, "disk_usage", nearly_full)
+        with pytest.raises(SearchUnavailableError, match=r"the disk is full \(3 MB left\)"):
+            await engine.send("GET", "/collections/docs")
+
+
+def nearly_full(_: object) -> SimpleNamespace:
+    return SimpleNamespace(free=3_000_000)
+
+
+def test_a_nearly_full_disk_is_not_written_to_and_still_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = Shards(tmp_path)
+    vector = {"lexical": {"indices": [1], "values": [1.0]}}
+    points = [{"id": 1, "vector": vector, "payload": {"text": "walrus"}}]
+    query = {"query": vector["lexical"], "using": "lexical", "limit": 1}
+    path = "/collections/docs"
+    shards.call("PUT", path, {"sparse_vectors": {"lexical": {}}})
+    shards.call("PUT", f"{path}/points", {"points": points})
+
+    monkeypatch.setattr(shutil, "disk_usage", nearly_full)
+    for method, target, body in (
+        ("PUT", f"{path}/points", {"points": points}),
+        ("PUT", f"{path}/points/vectors", {"points": points}),
+        ("PUT", "/collections/other", {"sparse_vectors": {"lexical": {}}}),
+    ):
+        with pytest.raises(RequestError, match=r"full \(3 MB left\)") as refused:
+            shards.call(method, target, body)
+        assert refused.value.status == 507
+    # What is there is as it was, and needs no copy.
+    assert shards.call("PATCH", path, {"optimizers_config": {}})
+    (found,) = shards.call("POST", f"{path}/points/query/batch", {"searches": [query]})
+    assert len(found["points"]) == 1
+
+    monkeypatch.undo()
+    shards.call("PUT", "/collections/other", {"sparse_vectors": {"lexical": {}}})
+    shards.close()
 
 
 async def test_the_engine_refuses_what_it_does_not_know(folder: Path) -> None:

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import shutil
 import socket
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,6 +28,10 @@ _LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepali
 # A connection that the other side had already closed shows only when it is used again.
 _LOST = (httpx.NetworkError, httpx.RemoteProtocolError, LostError)
 _ATTEMPTS = 3
+# Of an engine that has ended: with less room on its disk that was why, and what it wrote to its
+# log in so many seconds before tells of it.
+_FULL_BYTES = 20_000_000
+_RECENT = 30.0
 
 
 class Connection(Protocol):
@@ -182,6 +188,11 @@ class _Engine(_Sender):
             except OSError as exc:
                 raise EngineError(f"it was started and is gone again ({exc})") from exc
 
+    def _unavailable(self, exc: Exception) -> SearchUnavailableError:
+        if isinstance(exc, LostError | EngineError) and (reason := _find_reason(self._folder)):
+            return SearchUnavailableError(f"{self._name} ended: {reason}")
+        return super()._unavailable(exc)
+
     async def close(self) -> None:
         self.leave()
         await self._client.close()
@@ -190,6 +201,21 @@ class _Engine(_Sender):
         if self._presence is not None:
             self._presence.close()
             self._presence = None
+
+
+def _find_reason(folder: Path) -> str:
+    """Tell why an engine may have ended, "" where nothing hints at it."""
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(folder).free
+        if free < _FULL_BYTES:
+            return f"the disk is full ({free // 1_000_000} MB left); make room"
+        log = folder / "engine.log"
+        if time.time() - log.stat().st_mtime < _RECENT:
+            lines = log.read_text(errors="replace").splitlines()
+            words = ("Fatal Python error", "panicked at", "Error", "memory allocation")
+            said = next((line for line in reversed(lines) if any(w in line for w in words)), "")
+            return f"{said} (in {log})" if said else ""
+    return ""
 
 
 def _is_closed(connection: socket.socket) -> bool:

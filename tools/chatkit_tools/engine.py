@@ -8,6 +8,7 @@ connection open, and the kernel closes that even for a client that was killed.
 
 import argparse
 import contextlib
+import faulthandler
 import fcntl
 import logging
 import os
@@ -201,6 +202,8 @@ def main() -> None:
     except OSError as exc:
         raise SystemExit(str(exc)) from exc
     _go_to_background(folder)
+    # What the kernel or the engine's own code ends the process with is written to the log.
+    faulthandler.enable()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
     _serve(folder, listener)
 

@@ -1,6 +1,7 @@
 """Answers the calls of Qdrant's REST interface that we use, from Qdrant Edge shards in a folder."""
 
 import json
+import logging
 import re
 import shutil
 import threading
@@ -14,11 +15,17 @@ import qdrant_edge as edge
 
 from chatkit_tools import bodies
 
+logger = logging.getLogger("chatkit_tools.engine")
+
 _VECTOR = re.compile(r"/vectors/([^/]+)")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 # Building a graph over 7,000 vectors of 1,536 numbers (43 MB) stops every search for 7 s and makes
 # each one 1 ms faster afterwards. So it is left to collections that are some times larger.
 _INDEXING_THRESHOLD_KB = 200_000
+# The engine maps its files and is killed by the kernel when the disk has no room for a page of
+# them, so a write is refused before that: room for its log's next part, and for the points.
+_SPARE_BYTES = 40_000_000
+_POINT_BYTES = 200_000
 
 
 class RequestError(Exception):
@@ -143,6 +150,7 @@ class Shards:
             # What stands here without a collection.json is left from a creation that broke off.
             shutil.rmtree(shard, ignore_errors=True)
             shard.mkdir(parents=True)
+            self._need_room(1)
             self._open[name] = edge.EdgeShard.create(str(shard), config)
             self._open[name].flush()
             self._write_config(name, {"vectors": vectors, "sparse_vectors": sparse})
@@ -156,6 +164,11 @@ class Shards:
             return True
         # To a server the same request says: look again whether there is anything to optimize.
         shard = self._shard(name)
+        files = (self._folder / name / "shard" / "segments").rglob("*")
+        # Segments are merged into a copy. Unmerged they are searched as well, if not as fast.
+        if self._free() < _SPARE_BYTES + sum(file.stat().st_blocks * 512 for file in files):
+            logger.warning("%s is not optimized: the disk is nearly full", name)
+            return True
         shard.optimize()
         shard.flush()
         return True
@@ -202,13 +215,23 @@ class Shards:
         return _DONE
 
     def _upsert(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._need_room(len(body["points"]))
         points = [
             edge.Point(point["id"], bodies.vectors(point["vector"]), point.get("payload"))
             for point in body["points"]
         ]
         return self._update(name, edge.UpdateOperation.upsert_points(points))
 
+    def _need_room(self, points: int) -> None:
+        free = self._free()
+        if free < _SPARE_BYTES + points * _POINT_BYTES:
+            raise RequestError(507, f"the disk is full ({free // 1_000_000} MB left); make room")
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._folder).free
+
     def _update_vectors(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._need_room(len(body["points"]))
         points = [
             edge.PointVectors(point["id"], bodies.vectors(point["vector"]))
             for point in body["points"]
