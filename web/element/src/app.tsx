@@ -6,6 +6,7 @@ import { ClosedNote, Composer, type Draft } from "./composer.js";
 import { Header } from "./header.js";
 import { History, Skeleton } from "./history.js";
 import { FailureBox } from "./boxes.js";
+import type { Host } from "./host.js";
 import { Markdown, type MarkdownRules } from "./markdown.js";
 import { Messages } from "./messages.js";
 import type { DocsChatKitOptions } from "./options.js";
@@ -18,6 +19,7 @@ export interface AppProps {
   draft: Draft;
   rules: MarkdownRules;
   theme: Record<string, string>;
+  host: Host;
   /** What a screen reader is told next. */
   announcement: string;
   /** The thread that will be loaded once the page listens. */
@@ -89,6 +91,8 @@ export function App(props: AppProps) {
             chat={chat}
             state={state}
             rules={rules}
+            theme={props.theme}
+            host={props.host}
             follow={options.thread?.autoScroll !== false}
             feedback={options.threadItemActions?.feedback === true}
           />

@@ -14,6 +14,7 @@ import { render } from "preact";
 import { App } from "./app.js";
 import { parseColor } from "./color.js";
 import { type Draft, EMPTY_DRAFT } from "./composer.js";
+import { makeHost } from "./host.js";
 import type { MarkdownRules } from "./markdown.js";
 import { textOf } from "./messages.js";
 import type { DocsChatKitOptions } from "./options.js";
@@ -70,6 +71,14 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
     },
     runTool: (call) => this.#options?.onClientTool?.(call) ?? {},
   });
+
+  readonly #host = makeHost(
+    this.#chat,
+    () => this.#options,
+    (error) => {
+      this.#fail(error);
+    },
+  );
 
   constructor() {
     super();
@@ -263,6 +272,7 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
         draft={this.#draft}
         rules={this.#currentRules(options)}
         theme={this.#theme}
+        host={this.#host}
         announcement={this.#announcement}
         loading={!this.#booted && Boolean(options.initialThread)}
         onDraft={(change) => {
@@ -363,9 +373,13 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
 
   #run(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      const { message } = error as Error;
-      this.#dispatch("chatkit.error", { error: new Error(message, { cause: error }) });
+      this.#fail(error);
     });
+  }
+
+  #fail(error: unknown): void {
+    const { message } = error as Error;
+    this.#dispatch("chatkit.error", { error: new Error(message, { cause: error }) });
   }
 
   #dispatch(name: string, detail?: unknown): void {

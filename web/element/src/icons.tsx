@@ -1,6 +1,6 @@
 /** Line icons, drawn on a grid of 24. */
 
-const PATHS = {
+export const ICONS = {
   send: "M12 19V5M5.5 11.5 12 5l6.5 6.5",
   stop: "M8 8h8v8H8z",
   compose: "M12 20h8M16.6 4.4a2 2 0 0 1 2.9 2.9L8 18.8 4 20l1.2-4z",
@@ -26,7 +26,7 @@ const PATHS = {
   home: "M4 11l8-7 8 7M6 9.5V20h12V9.5",
 } as const;
 
-export type IconName = keyof typeof PATHS;
+export type IconName = keyof typeof ICONS;
 
 /** Names of the published interface that mean one of ours. */
 const ALIASES: Record<string, IconName> = {
@@ -51,7 +51,7 @@ const ALIASES: Record<string, IconName> = {
 export function Icon({ name }: { name: IconName }) {
   return (
     <svg viewBox="0 0 24 24" class="icon" aria-hidden="true">
-      <path d={PATHS[name]} />
+      <path d={ICONS[name]} />
     </svg>
   );
 }
@@ -59,6 +59,6 @@ export function Icon({ name }: { name: IconName }) {
 /** The icon that an option asks for, as far as there is one. */
 export function findIcon(name: string | undefined): IconName | null {
   if (name === undefined) return null;
-  const key = ALIASES[name] ?? name;
-  return key in PATHS ? (key as IconName) : null;
+  const key = Object.hasOwn(ALIASES, name) ? ALIASES[name] : name;
+  return key && Object.hasOwn(ICONS, key) ? (key as IconName) : null;
 }

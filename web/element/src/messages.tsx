@@ -7,7 +7,10 @@ import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Activity } from "./activity.js";
 import { Answer } from "./answer.js";
 import { FailureBox, NoticeBox } from "./boxes.js";
+import type { Host } from "./host.js";
+import { Skeleton } from "./history.js";
 import { Icon } from "./icons.js";
+import { lazy } from "./lazy.js";
 import { Markdown, type MarkdownRules } from "./markdown.js";
 import { memo } from "./memo.js";
 import { strings } from "./strings.js";
@@ -15,15 +18,19 @@ import { strings } from "./strings.js";
 /** How near to the end counts as reading the newest. */
 const NEAR_PX = 60;
 
+const Widget = lazy(() => import("./widgets/widget.js").then((module) => module.Widget));
+
 interface MessagesProps {
   chat: Chat;
   state: Chat["state"];
   rules: MarkdownRules;
+  theme: Readonly<Record<string, string>>;
+  host: Host;
   follow: boolean;
   feedback: boolean;
 }
 
-export function Messages({ chat, state, rules, follow, feedback }: MessagesProps) {
+export function Messages({ chat, state, rules, theme, host, follow, feedback }: MessagesProps) {
   const { thread, phase, failure, stopped } = state;
   const { box, atEnd, scrollToEnd, onScroll } = useFollowing(follow, thread.items);
   const answering = phase === "answering";
@@ -51,7 +58,10 @@ export function Messages({ chat, state, rules, follow, feedback }: MessagesProps
               <Item
                 item={item}
                 streaming={answering && item === last}
+                busy={answering && item.type === "widget"}
                 rules={rules}
+                theme={theme}
+                host={host}
                 onRate={feedback ? onRate : undefined}
                 rating={state.feedback[item.id]}
               />
@@ -86,7 +96,10 @@ export function Messages({ chat, state, rules, follow, feedback }: MessagesProps
 interface ItemProps {
   item: ThreadItem;
   streaming: boolean;
+  busy: boolean;
   rules: MarkdownRules;
+  theme: Readonly<Record<string, string>>;
+  host: Host;
   onRate: ((itemId: string, kind: "positive" | "negative") => void) | undefined;
   rating: "positive" | "negative" | undefined;
 }
@@ -98,6 +111,8 @@ const Item = memo((props: ItemProps) => {
       return <Question item={item} />;
     case "assistant_message":
       return <Answer {...props} item={item} />;
+    case "widget":
+      return <Widget {...props} item={item} placeholder={<Skeleton lines={3} />} />;
     case "workflow":
       return <Activity workflow={item.workflow} />;
     case "task":

@@ -1,4 +1,4 @@
-/** What the page decides: the options of the `OpenAIChatKit` interface and one of our own. */
+/** What the page decides: the options of the `OpenAIChatKit` interface and some of our own. */
 
 import type { ChatKitOptions } from "@openai/chatkit";
 
@@ -10,4 +10,8 @@ export interface HighlightedToken {
 /** Colours code; `null` leaves it plain. Called again while a block is being streamed. */
 export type Highlight = (code: string, language: string) => readonly HighlightedToken[] | null;
 
-export type DocsChatKitOptions = ChatKitOptions & { highlight?: Highlight };
+export type DocsChatKitOptions = ChatKitOptions & {
+  highlight?: Highlight;
+  /** Offers a text of one's own beside the options of a form; for a server that takes such texts. */
+  ownAnswers?: boolean;
+};

@@ -86,6 +86,15 @@ export const english = {
     sources === 0
       ? "The answer is complete."
       : `The answer is complete, with ${sources} ${sources === 1 ? "source" : "sources"}.`,
+  worked: (seconds: number) => `Worked for ${seconds} s`,
+  details: "Show details",
+  wrongFormat: "Please use the format that is asked for.",
+  questions: "Questions for you",
+  sendAnswers: "Send answers",
+  skip: "Skip",
+  skipped: "Skipped",
+  ownAnswer: "Another answer",
+  drawing: "Making the image",
   notLoaded: "This part of the chat could not be loaded.",
   hostedApi: "This element needs options.api.url: it talks to a ChatKit server of your own.",
   /** By HTTP status, where the server gave no words of its own; 0 is a lost connection. */

@@ -88,6 +88,15 @@ export const strings: Strings = {
       ? "Die Antwort ist fertig."
       : `Die Antwort ist fertig, mit ${sources} ${sources === 1 ? "Quelle" : "Quellen"}.`,
   hostedApi: "Dieses Element braucht options.api.url: Es spricht mit einem eigenen ChatKit-Server.",
+  worked: (seconds) => `${seconds} s gearbeitet`,
+  details: "Details anzeigen",
+  wrongFormat: "Bitte verwenden Sie das verlangte Format.",
+  questions: "Fragen an Sie",
+  sendAnswers: "Antworten senden",
+  skip: "Überspringen",
+  skipped: "Übersprungen",
+  ownAnswer: "Andere Antwort",
+  drawing: "Bild wird erstellt",
   notLoaded: "Dieser Teil des Chats konnte nicht geladen werden.",
   failures: {
     0: "Die Verbindung wurde unterbrochen. Prüfen Sie Ihr Netz und versuchen Sie es erneut.",

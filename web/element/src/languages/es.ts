@@ -85,6 +85,15 @@ export const strings: Strings = {
       ? "La respuesta está completa."
       : `La respuesta está completa, con ${sources} ${sources === 1 ? "fuente" : "fuentes"}.`,
   hostedApi: "Este elemento necesita options.api.url: habla con tu propio servidor ChatKit.",
+  worked: (seconds) => `Trabajó durante ${seconds} s`,
+  details: "Mostrar detalles",
+  wrongFormat: "Usa el formato que se pide.",
+  questions: "Preguntas para ti",
+  sendAnswers: "Enviar respuestas",
+  skip: "Omitir",
+  skipped: "Omitida",
+  ownAnswer: "Otra respuesta",
+  drawing: "Creando la imagen",
   notLoaded: "No se pudo cargar esta parte del chat.",
   failures: {
     0: "Se perdió la conexión. Comprueba tu red y vuelve a intentarlo.",

@@ -93,6 +93,15 @@ export const strings: Strings = {
       : `La réponse est complète, avec ${sources} ${plural.select(sources) === "one" ? "source" : "sources"}.`,
   hostedApi:
     "Cet élément a besoin de options.api.url\u00a0: il s’adresse à votre propre serveur ChatKit.",
+  worked: (seconds) => `Travail terminé en ${seconds} s`,
+  details: "Afficher les détails",
+  wrongFormat: "Veuillez respecter le format demandé.",
+  questions: "Questions pour vous",
+  sendAnswers: "Envoyer les réponses",
+  skip: "Passer",
+  skipped: "Question passée",
+  ownAnswer: "Autre réponse",
+  drawing: "Création de l’image",
   notLoaded: "Cette partie de la discussion n’a pas pu être chargée.",
   failures: {
     0: "La connexion a été perdue. Vérifiez votre réseau et réessayez.",

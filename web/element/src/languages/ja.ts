@@ -78,6 +78,15 @@ export const strings: Strings = {
   answered: (sources) =>
     sources === 0 ? "回答が完了しました。" : `回答が完了しました。出典は ${sources} 件です。`,
   hostedApi: "この要素には options.api.url が必要です。ご自身の ChatKit サーバーと通信します。",
+  worked: (seconds) => `${seconds} 秒間作業しました`,
+  details: "詳細を表示",
+  wrongFormat: "指定された形式で入力してください。",
+  questions: "あなたへの質問",
+  sendAnswers: "回答を送信",
+  skip: "スキップ",
+  skipped: "スキップしました",
+  ownAnswer: "その他の回答",
+  drawing: "画像を生成中",
   notLoaded: "チャットのこの部分を読み込めませんでした。",
   failures: {
     0: "接続が切れました。ネットワークを確認して、もう一度お試しください。",

@@ -93,6 +93,15 @@ export const strings: Strings = {
       : `A resposta está completa, com ${sources} ${plural.select(sources) === "one" ? "fonte" : "fontes"}.`,
   hostedApi:
     "Este elemento precisa de options.api.url: ele fala com o seu próprio servidor ChatKit.",
+  worked: (seconds) => `Trabalhou por ${seconds} s`,
+  details: "Mostrar detalhes",
+  wrongFormat: "Use o formato pedido.",
+  questions: "Perguntas para você",
+  sendAnswers: "Enviar respostas",
+  skip: "Pular",
+  skipped: "Pulada",
+  ownAnswer: "Outra resposta",
+  drawing: "Criando a imagem",
   notLoaded: "Não foi possível carregar esta parte da conversa.",
   failures: {
     0: "A conexão foi perdida. Verifique sua rede e tente novamente.",
