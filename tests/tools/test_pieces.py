@@ -1,6 +1,11 @@
 """Pages are split at headings, and into texts that stand alone."""
 
+import time
+
+import pytest
+
 from chatkit_tools.anchors import Anchors, slugify
+from chatkit_tools.links import resolve_links
 from chatkit_tools.markup import reduce_markup
 from chatkit_tools.pieces import split_pieces
 
@@ -192,3 +197,52 @@ def test_fenced_mdx_is_mdx() -> None:
     (piece,) = split_pieces(text).pieces
 
     assert piece.text == "**Go**\n\n```sh\ngo get\n```"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x <!-- " * 150_000,
+        "x {/* " * 150_000,
+        "<!-- a\n" * 100_000,
+        "{/* a\n" * 100_000,
+        "{'a " * 150_000,
+        '{ "a' * 150_000,
+        "<script> " * 150_000,
+        "".join(f"<x-{number}> " for number in range(100_000)),
+        "<div {" * 30_000,
+        "<br/>" * 150_000,
+        "```a` \n" * 100_000,
+        "```a\n" * 100_001,
+        "docblock://" + "![" * 150_000,
+        "docblock://" + "![](docblock://" * 100_000,
+    ],
+    ids=lambda text: text[:12].strip(),
+)
+def test_what_opens_and_never_closes_takes_no_time(text: str) -> None:
+    started = time.perf_counter()
+
+    reduce_markup(text)
+    resolve_links(text, path="a.md", url="/a", urls={})
+
+    # Some seconds at most; looked for again and again, an end is looked for for minutes.
+    assert time.perf_counter() - started < 25
+
+
+def test_long_headings_take_no_time() -> None:
+    spaces = " " * 300_000
+    started = time.perf_counter()
+
+    page = split_pieces(
+        f"# a{spaces}b\n\n## c{spaces}{{#d}}\n\n## {'![a](' * 30_000}\n\n## {{/*{spaces}x\n\ne"
+    )
+
+    assert page.anchors[1] == "d"
+    assert time.perf_counter() - started < 25
+
+
+def test_a_span_ends_at_as_many_backticks_and_before_a_blank_line() -> None:
+    assert reduce_markup("a `` b ` <br/> `` c ` <b>d</b>\n\n` e") == (
+        "a `` b ` <br/> `` c ` d\n\n` e"
+    )
+    assert reduce_markup("{ 'it\\'s' } {'open <b>x</b>") == "it\\'s {'open x"

@@ -3,7 +3,8 @@
 import re
 import unicodedata
 
-_CUSTOM_ID = re.compile(r"\s*\{#(?P<id>[^{}]*)\}\s*$")
+# Of a run of spaces only the first begins a match, or many would be tried over and over.
+_CUSTOM_ID = re.compile(r"(?<!\s)\s*\{#(?P<id>[^{}]*)\}\s*$")
 # The general categories that a heading's id keeps: letters, marks, digits and connectors.
 _KEPT = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "Pc"})
 

@@ -6,7 +6,10 @@ from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urljoin
 
 _CODE_OR_LINK = re.compile(
-    r"(?P<code>^[ \t>]*(?P<fence>`{3,}+|~{3,}+).*?^[ \t>]*(?P=fence)[`~]*[ \t]*$"
+    # A block that nothing closes goes to the end, as Markdown has it: otherwise each of many would
+    # be followed to the end in vain.
+    r"(?P<code>^[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+(?P<fence>`{3,}+(?=[^`\n]*$)|~{3,}+)"
+    r".*?(?:^[ \t>]*+(?P=fence)[`~]*+[ \t]*+$|\Z)"
     r"|(?<!`)(?P<ticks>`++)[^\n]*?(?<!`)(?P=ticks)(?!`))"
     r"|!\[(?P<alt>(?:\\.|[^\[\]\\])*)\]\((?:[^()\n]|\([^()\n]*\))*\)"
     r"|\]\((?P<target><[^<>\n]*>|[^()\s<]*(?:\([^()\s]*\)[^()\s]*)*)(?P<title>\s+(?:\"[^\"]*\"|'[^']*'))?\)",

@@ -1,7 +1,9 @@
 """Reduces MDX, as Docusaurus takes it, to the Markdown that a reader would see."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import cached_property
 
 _FENCE = re.compile(
     r"^(?P<lead>[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(?P<mark>`{3,}|~{3,})(?P<info>.*)$"
@@ -16,13 +18,20 @@ _ESM = re.compile(
 )
 _HEADING_ID = re.compile(r"\{/\*\s*#(?P<id>[^\s*]+)\s*\*/\}[ \t]*$")
 _HEADING = re.compile(r"^[ \t>]*#{1,6}[ \t]")
-_DOCBLOCK = re.compile(r"!?\[[^\]]*\]\(docblock://[^)]*\)")
-_INTEREST = re.compile(
-    r"\\.|`+|<!--|\{/\*|\{\s*(['\"])(?P<quoted>.*?)\1\s*\}|</?[A-Za-z]|</?>", re.DOTALL
-)
+_DOCBLOCK = re.compile(r"!?\[[^\[\]]*\]\(docblock://[^()\s]*\)")
+_INTEREST = re.compile(r"\\.|`+|<!--|\{/\*|\{\s*(?P<quote>['\"])|</?[A-Za-z]|</?>", re.DOTALL)
 _TAG_NAME = re.compile(r"</?([A-Za-z][\w.:-]*)")
 _ATTRIBUTE = r"""\b%s\s*=\s*\{?\s*(?:"([^"]*)"|'([^']*)'|`([^`]*)`)"""
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_QUOTE_ENDS = {quote: re.compile(quote + r"\s*\}") for quote in "'\""}
+_CLOSING_TAG = re.compile(r"</([A-Za-z][\w.:-]*)>")
+_TAG_MARK = re.compile(r"[\"'`{}<>]")
+_REST_OF_LINE = re.compile(r"[^\S\n]*+(?:\n|\Z)")
+_BLANK_LINE = re.compile(r"\n(?=[ \t]*\n)")
+# A tag may be this long. After so many characters that were looked through for the ends of tags
+# that have none, only short ones are looked for.
+_MAX_TAG = 20_000
+_SHORT_TAG = 100
+_PATIENCE = 2_000_000
 
 # Elements whose content is no text of the page.
 _SILENT = frozenset({"head", "script", "style", "iframe", "svg", "title"})
@@ -67,6 +76,8 @@ def _classify(lines: list[str]) -> Iterator[tuple[bool, str]]:
     """Tell lines of code blocks from lines of text, without module code and admonition marks."""
     position = 0
     after_blank = True
+    # From where on there is no end of a comment, so that it is looked for in vain but once.
+    endless: dict[str, int] = {}
     while position < len(lines):
         line = lines[position]
         fence = _FENCE.match(line)
@@ -84,7 +95,7 @@ def _classify(lines: list[str]) -> Iterator[tuple[bool, str]]:
             continue
         if _opens_comment(line):
             # Taken whole, so that a fence within a comment opens nothing.
-            end = _comment_end(lines, position)
+            end = _comment_end(lines, position, endless)
             yield False, "\n".join(lines[position : end + 1])
             position = end + 1
             after_blank = False
@@ -120,11 +131,13 @@ def _opens_comment(line: str) -> bool:
     )
 
 
-def _comment_end(lines: list[str], start: int) -> int:
+def _comment_end(lines: list[str], start: int, endless: dict[str, int]) -> int:
     closing = "-->" if "<!--" in lines[start] else "*/"
-    for position in range(start + 1, len(lines)):
-        if closing in lines[position]:
-            return position
+    if start < endless.get(closing, len(lines)):
+        for position in range(start + 1, len(lines)):
+            if closing in lines[position]:
+                return position
+        endless[closing] = start
     return start
 
 
@@ -152,89 +165,127 @@ def _reduce_text(text: str) -> str:
             _HEADING_ID.sub(r"{#\g<id>}", line) if _HEADING.match(line) else line
             for line in text.split("\n")
         )
-    out: list[str] = []
-    position = 0
-    while found := _INTEREST.search(text, position):
-        out.append(text[position : found.start()])
-        mark = found.group()
-        if mark[0] == "`":
-            end = _code_end(text, found.end(), mark)
-            out.append(text[found.start() : end])
-        elif mark == "<!--":
-            end = _after(text, "-->", found.end())
-        elif mark == "{/*":
-            end = _after(text, "*/}", found.end())
-        elif mark[0] == "{":
-            out.append(found["quoted"])
+    return _Reduction(text).run()
+
+
+class _Reduction:
+    """Goes through a text once, and remembers what it looked for in vain."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._endless: set[str] = set()
+        self._patience = _PATIENCE
+
+    def run(self) -> str:
+        text = self._text
+        out: list[str] = []
+        position = 0
+        while found := _INTEREST.search(text, position):
+            out.append(text[position : found.start()])
+            mark = found.group()
             end = found.end()
-        elif mark[0] == "\\":
-            out.append(mark)
-            end = found.end()
-        elif mark in ("<>", "</>"):
-            end = found.end()
-        else:
-            shown, end = _reduce_tag(text, found.start())
-            out.append(shown)
-        position = end
-    out.append(text[position:])
-    return "".join(out)
+            if mark[0] == "`":
+                end = self._code_end(end, len(mark))
+                out.append(text[found.start() : end])
+            elif mark == "<!--":
+                end = self._after("-->", end)
+            elif mark == "{/*":
+                end = self._after("*/}", end)
+            elif mark[0] == "{":
+                shown, end = self._quoted(found["quote"], found)
+                out.append(shown)
+            elif mark[0] == "\\":
+                out.append(mark)
+            elif mark not in ("<>", "</>"):
+                shown, end = self._reduce_tag(found.start())
+                out.append(shown)
+            position = end
+        out.append(text[position:])
+        return "".join(out)
 
+    def _after(self, closing: str, start: int) -> int:
+        if closing not in self._endless:
+            end = self._text.find(closing, start)
+            if end >= 0:
+                return end + len(closing)
+            self._endless.add(closing)
+        return start
 
-def _after(text: str, closing: str, start: int) -> int:
-    end = text.find(closing, start)
-    return end + len(closing) if end >= 0 else start
+    def _quoted(self, quote: str, opening: re.Match[str]) -> tuple[str, int]:
+        """Return what `{"..."}` shows, or the brace that opened nothing."""
+        if quote not in self._endless:
+            if closing := _QUOTE_ENDS[quote].search(self._text, opening.end()):
+                return self._text[opening.end() : closing.start()], closing.end()
+            self._endless.add(quote)
+        return "{", opening.start() + 1
 
+    def _code_end(self, start: int, length: int) -> int:
+        """The end of the code span that so many backticks opened, `start` if they opened none."""
+        blank = bisect_left(self._blank_lines, start)
+        limit = self._blank_lines[blank] if blank < len(self._blank_lines) else len(self._text)
+        runs = self._backticks.get(length, [])
+        closing = bisect_left(runs, start)
+        found = closing < len(runs) and runs[closing] < limit
+        return runs[closing] + length if found else start
 
-def _code_end(text: str, start: int, mark: str) -> int:
-    """The end of the code span that `mark` opened, or of the mark where it opened none."""
-    blank = _BLANK_LINE.search(text, start)
-    limit = blank.start() if blank else len(text)
-    for closing in re.finditer("`+", text[start:limit]):
-        if closing.group() == mark:
-            return start + closing.end()
-    return start
+    @cached_property
+    def _blank_lines(self) -> list[int]:
+        return [found.start() for found in _BLANK_LINE.finditer(self._text)]
 
+    @cached_property
+    def _backticks(self) -> dict[int, list[int]]:
+        runs: dict[int, list[int]] = {}
+        for found in re.finditer("`+", self._text):
+            runs.setdefault(len(found.group()), []).append(found.start())
+        return runs
 
-def _reduce_tag(text: str, start: int) -> tuple[str, int]:
-    name_match = _TAG_NAME.match(text, start)
-    assert name_match  # noqa: S101 - the caller saw `<` and a letter
-    name = name_match.group(1)
-    end = _tag_end(text, name_match.end())
-    is_element = name[0].isupper() or name in _HTML or ("-" in name and f"</{name}>" in text)
-    if end is None or not is_element:
-        return name_match.group(), name_match.end()
-    tag = text[start:end]
-    closes = tag.startswith("</")
-    if name in _SILENT and not closes and not tag.endswith("/>"):
-        return "", _after(text, f"</{name}>", end)
-    if name == "TabItem" and not closes:
-        label = _attribute(tag, "label") or _attribute(tag, "value")
-        return (f"**{label}**" if label else ""), end
-    if name == "img":
-        return _attribute(tag, "alt"), end
-    return (" " if name in _SPACED and not _alone(text, start, end) else ""), end
+    @cached_property
+    def _closed(self) -> set[str]:
+        """The names of the elements that are closed anywhere."""
+        return set(_CLOSING_TAG.findall(self._text))
 
+    def _reduce_tag(self, start: int) -> tuple[str, int]:
+        text = self._text
+        name_match = _TAG_NAME.match(text, start)
+        assert name_match  # noqa: S101 - the caller saw `<` and a letter
+        name = name_match.group(1)
+        is_element = name[0].isupper() or name in _HTML or ("-" in name and name in self._closed)
+        end = self._tag_end(name_match.end()) if is_element else None
+        if end is None:
+            return name_match.group(), name_match.end()
+        tag = text[start:end]
+        closes = tag.startswith("</")
+        if name in _SILENT and not closes and not tag.endswith("/>"):
+            return "", self._after(f"</{name}>", end)
+        if name == "TabItem" and not closes:
+            label = _attribute(tag, "label") or _attribute(tag, "value")
+            return (f"**{label}**" if label else ""), end
+        if name == "img":
+            return _attribute(tag, "alt"), end
+        return (" " if name in _SPACED and not _alone(text, start, end) else ""), end
 
-def _tag_end(text: str, start: int) -> int | None:
-    """The position after the `>` that ends a tag, past quotes and braces in its attributes."""
-    depth = 0
-    quote = ""
-    for position in range(start, min(len(text), start + 20_000)):
-        char = text[position]
-        if quote:
-            if char == quote:
-                quote = ""
-        elif char in "\"'" or (char == "`" and depth):
-            quote = char
-        elif char == "{":
-            depth += 1
-        elif char == "}":
-            depth -= 1
-        elif char == ">" and depth <= 0:
-            return position + 1
-        elif char == "<" and depth <= 0:
-            return None
-    return None
+    def _tag_end(self, start: int) -> int | None:
+        """The position after the `>` that ends a tag, past quotes and braces in its attributes."""
+        limit = start + (_MAX_TAG if self._patience > 0 else _SHORT_TAG)
+        depth = 0
+        quote = ""
+        for found in _TAG_MARK.finditer(self._text, start, limit):
+            char = found.group()
+            if quote:
+                if char == quote:
+                    quote = ""
+            elif char in "\"'" or (char == "`" and depth):
+                quote = char
+            elif char == "{":
+                depth += 1
+            elif char == "}":
+                depth -= 1
+            elif char == ">" and depth <= 0:
+                return found.end()
+            elif char == "<" and depth <= 0:
+                return None
+        self._patience -= limit - start
+        return None
 
 
 def _attribute(tag: str, name: str) -> str:
@@ -243,6 +294,7 @@ def _attribute(tag: str, name: str) -> str:
 
 
 def _alone(text: str, start: int, end: int) -> bool:
-    before = text[text.rfind("\n", 0, start) + 1 : start]
-    newline = text.find("\n", end)
-    return not before.strip() and not text[end : newline if newline >= 0 else len(text)].strip()
+    """Whether nothing else stands in the line; read outwards, since a line may be the page."""
+    while start and text[start - 1] != "\n" and text[start - 1].isspace():
+        start -= 1
+    return (not start or text[start - 1] == "\n") and bool(_REST_OF_LINE.match(text, end))

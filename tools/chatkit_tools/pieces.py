@@ -14,6 +14,8 @@ from chatkit_tools.markup import reduce_markup
 MAX_WORDS = 180
 
 _LIST_OPENS = frozenset({"bullet_list_open", "ordered_list_open"})
+# The parser's time for brackets that open nothing grows with the square of their number.
+_MAX_HEADING = 5_000
 _SPACES = re.compile(r"\s+")
 # A line that ends with a colon, and the bold line that a tab or an admonition leaves.
 _LEAD = re.compile(r":\Z|\A\*\*[^*]+\*\*\Z")
@@ -126,7 +128,7 @@ def _split_sections(
             if is_block:
                 sections[-1].blocks.append(token)
             continue
-        heading = plain_text(content)
+        heading = plain_text(content[:_MAX_HEADING])
         anchor = custom or (ids.add(heading) if ids else "")
         if anchor:
             anchors.append(anchor)
