@@ -14,7 +14,7 @@ WEB_SOURCES := $(shell find web/core web/element web/bubble web/docusaurus-plugi
 	-not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/lib/*' \
 	-not -path '*/build/*' -not -name '*.tgz' 2>/dev/null) web/package-lock.json
 SITE_SOURCES := $(shell find web/site -type f -not -path '*/node_modules/*' \
-	-not -path '*/build/*' -not -path '*/.docusaurus/*' 2>/dev/null)
+	-not -path '*/build/*' -not -path '*/.docusaurus/*' -not -path '*/.generated/*' 2>/dev/null)
 
 .PHONY: help
 help: ## Show this list
@@ -60,6 +60,10 @@ bench: .make/dev .make/site ## Measure; `make bench CORPORA=DIR` measures search
 faults: .make/dev ## Kill, cut and mistreat the server at full length; FAULTS_SEED=N for other dice
 	FAULTS_SCALE=1 $(BIN)/pytest tests/faults -s $(ARGS)
 
+.PHONY: shots
+shots: .make/dev .make/site .make/system ## Take the pictures of the docs, and record the answers of the landing page
+	$(BIN)/python -m tests.browser.shots
+
 .PHONY: wheel
 wheel: .make/dev .make/web ## Build the wheel, web files included
 	rm -rf dist
@@ -69,7 +73,7 @@ wheel: .make/dev .make/web ## Build the wheel, web files included
 .PHONY: clean
 clean: ## Remove what was built; data in CHATKIT_DATA_DIR stays
 	rm -rf .make .venv dist web/node_modules web/*/dist web/*/lib web/*/build \
-		web/site/node_modules web/site/.docusaurus
+		web/site/node_modules web/site/.docusaurus web/site/.generated
 	find chatkit_server/static -mindepth 1 -not -name .gitkeep -delete
 
 .make/venv:

@@ -346,7 +346,7 @@ def test_the_page_may_configure_the_chat_and_follow_its_links(
     panel(page).locator("a[href*='/docs/neon#connect-to-neon']").first.click()
 
     page.wait_for_function("window.navigated")
-    assert "/docs/neon#connect-to-neon" in page.evaluate("window.navigated")
+    assert page.evaluate("window.navigated") == f"{pages.url}/docs/neon#connect-to-neon"
     assert page.url == pages.url + "/"
     assert "threads.create" in page.evaluate("window.types")
 

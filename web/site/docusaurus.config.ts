@@ -20,12 +20,23 @@ function developmentProxy(): Plugin {
   };
 }
 
+/** The demo imports the built chat by its address, which the bundler of the pages' HTML warns of. */
+function elementByAddress(): Plugin {
+  return {
+    name: "element-by-address",
+    configureWebpack: (_config, isServer) =>
+      isServer ? { module: { parser: { javascript: { exprContextCritical: false } } } } : {},
+  };
+}
+
 const config: Config = {
   title: "ChatKit for docs",
   tagline: "Answers from your documentation, cited to the heading, on servers of your own.",
   favicon: "img/favicon.svg",
   url: process.env.SITE_URL ?? "http://localhost:8000",
   baseUrl: process.env.SITE_BASE_URL ?? "/",
+  // The second is what scripts/copy-element.mjs makes.
+  staticDirectories: ["static", ".generated"],
   onBrokenLinks: "throw",
   onBrokenAnchors: "throw",
   onDuplicateRoutes: "throw",
@@ -61,6 +72,7 @@ const config: Config = {
       },
     ],
     developmentProxy,
+    elementByAddress,
   ],
   themeConfig: {
     colorMode: { respectPrefersColorScheme: true },
@@ -71,6 +83,7 @@ const config: Config = {
         { type: "docSidebar", sidebarId: "docs", position: "left", label: "Docs" },
         { to: "/docs/configuration", label: "Configuration", position: "left" },
         { to: "/docs/how-a-turn-works", label: "How it works", position: "left" },
+        { to: "/docs/performance", label: "Measured", position: "left" },
       ],
     },
     footer: {
@@ -81,6 +94,7 @@ const config: Config = {
             { label: "Getting started", to: "/docs/getting-started" },
             { label: "Configuration", to: "/docs/configuration" },
             { label: "Docusaurus", to: "/docs/docusaurus" },
+            { label: "Other sites", to: "/docs/other-sites" },
           ],
         },
         {
@@ -97,6 +111,15 @@ const config: Config = {
             { label: "Identity and security", to: "/docs/identity-and-security" },
             { label: "Operations", to: "/docs/operations" },
             { label: "Endpoints", to: "/docs/endpoints" },
+          ],
+        },
+        {
+          title: "Understand",
+          items: [
+            { label: "How a turn works", to: "/docs/how-a-turn-works" },
+            { label: "Search quality", to: "/docs/search-quality" },
+            { label: "Faults", to: "/docs/faults" },
+            { label: "Performance", to: "/docs/performance" },
           ],
         },
       ],

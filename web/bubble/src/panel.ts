@@ -167,7 +167,8 @@ function follow(event: MouseEvent): boolean {
   const url = new URL(link.href);
   if (url.origin !== location.origin) return false;
   const offer = new CustomEvent("chatkit:navigate", {
-    detail: { url: url.href },
+    // Without the words that are cited, which only a browser that loads the page looks for.
+    detail: { url: url.href.replace(/:~:.*/, "") },
     cancelable: true,
   });
   if (!dispatchEvent(offer)) event.preventDefault();
