@@ -18,6 +18,11 @@ import { strings } from "./strings.js";
 /** How near to the end counts as reading the newest. */
 const NEAR_PX = 60;
 
+/** Items that look otherwise while an answer is being written. */
+const LIVELY = new Set<ThreadItem["type"]>(["widget", "structured_input", "generated_image"]);
+
+const Questions = lazy(() => import("./questions.js").then((module) => module.Questions));
+const Picture = lazy(() => import("./picture.js").then((module) => module.Picture));
 const Widget = lazy(() => import("./widgets/widget.js").then((module) => module.Widget));
 
 interface MessagesProps {
@@ -58,7 +63,7 @@ export function Messages({ chat, state, rules, theme, host, follow, feedback }: 
               <Item
                 item={item}
                 streaming={answering && item === last}
-                busy={answering && item.type === "widget"}
+                busy={answering && LIVELY.has(item.type)}
                 rules={rules}
                 theme={theme}
                 host={host}
@@ -113,6 +118,10 @@ const Item = memo((props: ItemProps) => {
       return <Answer {...props} item={item} />;
     case "widget":
       return <Widget {...props} item={item} placeholder={<Skeleton lines={3} />} />;
+    case "structured_input":
+      return <Questions {...props} item={item} placeholder={<Skeleton lines={3} />} />;
+    case "generated_image":
+      return <Picture {...props} item={item} placeholder={<Skeleton lines={3} />} />;
     case "workflow":
       return <Activity workflow={item.workflow} />;
     case "task":

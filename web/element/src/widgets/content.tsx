@@ -2,7 +2,7 @@
 
 import type { WidgetNode } from "@docs-chatkit/core";
 
-import { safeHref, safeImage } from "../links.js";
+import { imageSource, safeHref } from "../links.js";
 import { linkTarget, Markdown as ChatMarkdown } from "../markdown.js";
 import { strings } from "../strings.js";
 import { useWidget } from "./context.js";
@@ -164,10 +164,4 @@ export function Image({ node }: ComponentProps) {
       {label}
     </a>
   );
-}
-
-/** An image that is in the address itself comes from nowhere else, and an <img> runs no script. */
-export function imageSource(src: string, domains: readonly string[]): string | null {
-  if (/^data:image\/[\w.+-]+[;,]/i.test(src)) return src;
-  return src === "" ? null : safeImage(src, domains);
 }
