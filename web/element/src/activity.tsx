@@ -1,9 +1,15 @@
-/** What the assistant did on the way to its answer, one line each. */
+/** What the assistant did on the way to its answer, one line each, with more to unfold. */
 
 import type { Task, Workflow } from "@docs-chatkit/core";
+import type { ComponentChildren } from "preact";
+import { useId, useState } from "preact/hooks";
 
-import { Icon, type IconName } from "./icons.js";
+import { findIcon, Icon, type IconName } from "./icons.js";
+import { lazy } from "./lazy.js";
+import type { MarkdownRules } from "./markdown.js";
 import { strings } from "./strings.js";
+
+const TaskDetails = lazy(() => import("./details.js").then((module) => module.TaskDetails));
 
 interface Line {
   icon: IconName;
@@ -11,40 +17,102 @@ interface Line {
   loading: boolean;
 }
 
-export function Activity({ workflow }: { workflow: Workflow }) {
-  const lines = describeWorkflow(workflow);
-  if (lines.length === 0) return null;
-  return (
+interface Described {
+  /** Stands for all the tasks, which are below it. */
+  heading: Line | null;
+  lines: (Line & { task: Task })[];
+}
+
+export function Activity({ workflow, rules }: { workflow: Workflow; rules: MarkdownRules }) {
+  const { heading, lines } = describeWorkflow(workflow);
+  const list = lines.length > 0 && (
     <ul class="activity">
-      {lines.map(({ icon, text, loading }, i) => (
-        <li key={i} class={loading ? "loading" : undefined}>
-          <Icon name={icon} />
-          <span>{text}</span>
+      {lines.map(({ task, ...line }, i) => (
+        <li key={i}>
+          <Fold line={line}>{hasDetails(task) && <TaskDetails task={task} rules={rules} />}</Fold>
         </li>
       ))}
     </ul>
   );
+  if (!heading) return list || null;
+  return (
+    <div class="activity">
+      <Fold line={heading} open={workflow.expanded === true}>
+        {list}
+      </Fold>
+    </div>
+  );
 }
 
-export function describeWorkflow({ type, tasks, summary }: Workflow): Line[] {
+interface FoldProps {
+  line: Line;
+  open?: boolean;
+  /** Nothing where there is no more to tell. */
+  children: ComponentChildren;
+}
+
+function Fold({ line, open = false, children }: FoldProps) {
+  const [chosen, setChosen] = useState<boolean | null>(null);
+  const id = useId();
+  const shown = chosen ?? open;
+  const classes = line.loading ? "step loading" : "step";
+  const content = (
+    <>
+      <Icon name={line.icon} />
+      <span>{line.text}</span>
+    </>
+  );
+  if (!children) return <div class={classes}>{content}</div>;
+  return (
+    <>
+      <button
+        type="button"
+        class={classes}
+        aria-expanded={shown}
+        aria-controls={id}
+        onClick={() => {
+          setChosen(!shown);
+        }}
+      >
+        {content}
+        <Icon name="unfold" />
+      </button>
+      <div id={id} class="fold" hidden={!shown}>
+        {shown && children}
+      </div>
+    </>
+  );
+}
+
+export function describeWorkflow({ type, tasks, summary }: Workflow): Described {
+  const lines = tasks.flatMap((task) => {
+    const line = describeTask(task);
+    return line ? [{ ...line, task }] : [];
+  });
+  const { title, duration, icon } = summary ?? {};
+  let text = title;
   if (type === "reasoning") {
-    const done = summary?.duration != null;
-    const text =
-      summary?.title ?? (done ? strings.thought(summary.duration ?? 0) : strings.reasoning);
-    return [{ icon: "spark", text, loading: !summary }];
-  }
-  const lines = tasks.map(describeTask).filter((line) => line !== null);
-  if (lines.length > 0 || !summary?.title) return lines;
-  return [{ icon: "spark", text: summary.title, loading: false }];
+    text ??= duration == null ? strings.reasoning : strings.thought(duration);
+  } else if (duration != null && lines.length > 1) text ??= strings.worked(duration);
+  if (!text) return { heading: null, lines };
+  const loading = type === "reasoning" && !summary;
+  return { heading: { icon: findIcon(icon ?? undefined) ?? "spark", text, loading }, lines };
 }
 
 export function describeTask(task: Task): Line | null {
   const loading = task.status_indicator === "loading";
   const query = task.title_query ?? task.queries?.[0];
-  if (task.type === "web_search" && query) {
-    const text = task.title ?? (loading ? strings.searching(query) : strings.searched(query));
-    return { icon: "search", text, loading };
-  }
-  if (!task.title) return null;
-  return { icon: task.type === "web_search" ? "search" : "spark", text: task.title, loading };
+  const isSearch = task.type === "web_search";
+  const searched = isSearch && query && (loading ? strings.searching : strings.searched)(query);
+  // A thought without a title begins with what it is about.
+  const thought =
+    task.type === "thought" && task.content?.split("\n", 1)[0]?.replace(/[*_#`]/g, "");
+  const text = task.title || searched || thought;
+  if (!text) return null;
+  const usual = isSearch ? "search" : task.type === "file" ? "book" : "spark";
+  return { icon: findIcon(task.icon ?? undefined) ?? usual, text, loading };
+}
+
+function hasDetails({ content, sources = [], queries = [] }: Task): boolean {
+  return Boolean(content) || sources.length > 0 || queries.length > 1;
 }

@@ -123,9 +123,9 @@ const Item = memo((props: ItemProps) => {
     case "generated_image":
       return <Picture {...props} item={item} placeholder={<Skeleton lines={3} />} />;
     case "workflow":
-      return <Activity workflow={item.workflow} />;
+      return <Activity workflow={item.workflow} rules={props.rules} />;
     case "task":
-      return <Activity workflow={{ tasks: [item.task] }} />;
+      return <Activity workflow={{ tasks: [item.task] }} rules={props.rules} />;
     default:
       return null;
   }

@@ -3,8 +3,10 @@ import { test } from "node:test";
 
 import { describeWorkflow } from "../src/activity.js";
 
-const texts = (workflow: Parameters<typeof describeWorkflow>[0]) =>
-  describeWorkflow(workflow).map(({ text }) => text);
+type Workflow = Parameters<typeof describeWorkflow>[0];
+
+const texts = (workflow: Workflow) => describeWorkflow(workflow).lines.map(({ text }) => text);
+const heading = (workflow: Workflow) => describeWorkflow(workflow).heading?.text;
 
 test("a search is told by its query, in the tense of its state", () => {
   const search = { type: "web_search", title_query: "pooling" };
@@ -27,13 +29,20 @@ test("a title of the server's own wins", () => {
 
 test("tasks of unknown types without a title are left out", () => {
   assert.deepEqual(texts({ tasks: [{ type: "juggling" }] }), []);
-  assert.deepEqual(texts({ tasks: [], summary: { title: "Done" } }), ["Done"]);
+  assert.equal(heading({ tasks: [], summary: { title: "Done" } }), "Done");
 });
 
-test("reasoning is one line, whatever was thought", () => {
-  const tasks = [{ type: "thought", content: "Hm." }];
-  assert.deepEqual(texts({ type: "reasoning", tasks }), ["Thinking it through"]);
-  assert.deepEqual(texts({ type: "reasoning", tasks, summary: { duration: 4 } }), [
-    "Thought for 4 s",
-  ]);
+test("reasoning is one line, with the thoughts below it", () => {
+  const tasks = [{ type: "thought", content: "**Hm.**\nSo be it." }];
+  assert.equal(heading({ type: "reasoning", tasks }), "Thinking it through");
+  assert.equal(heading({ type: "reasoning", tasks, summary: { duration: 4 } }), "Thought for 4 s");
+  assert.deepEqual(texts({ type: "reasoning", tasks }), ["Hm."]);
+});
+
+test("several tasks that are done are told by how long they took, a single one by itself", () => {
+  const task = { type: "custom", title: "Counted" };
+  const summary = { duration: 7 };
+  assert.equal(heading({ type: "custom", tasks: [task, task], summary }), "Worked for 7 s");
+  assert.equal(heading({ type: "custom", tasks: [task], summary }), undefined);
+  assert.equal(heading({ type: "custom", tasks: [task, task] }), undefined);
 });
