@@ -79,6 +79,8 @@ class ScriptedSite:
     """
 
     heading: Heading
+    cited: str = ""
+    """The words of the heading's section that the first sentence rests on."""
     requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     url: str = ""
     _threads: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -148,6 +150,8 @@ class ScriptedSite:
             text += piece
             yield update(answer, "text_delta", delta=piece)
             source = {"type": "url", "title": title, "url": url}
+            if self.cited and url == self.heading.url:
+                source["description"] = f"{title}\n{self.cited}"
             annotation = {"type": "annotation", "source": source, "index": len(text)}
             yield update(
                 answer,

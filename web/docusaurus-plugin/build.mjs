@@ -39,8 +39,9 @@ await build({
   ...browser,
   entryPoints: ["src/client.ts"],
   outfile: "lib/client.js",
-  external: [...site, "./panel", "./bubble.css"],
+  external: [...site, "./panel", "./selection", "./bubble.css"],
 });
+await build({ ...browser, entryPoints: ["src/selection.ts"], outfile: "lib/selection.js" });
 await build({ ...browser, entryPoints: ["src/bubble.css"], outfile: "lib/bubble.css" });
 await build({ ...browser, entryPoints: ["src/no-setup.ts"], outfile: "lib/no-setup.js" });
 const { metafile } = await build({

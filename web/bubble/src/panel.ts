@@ -8,11 +8,12 @@ import {
   visitorFetch,
 } from "../../element/src/standalone.js";
 
+import { pageText, readDestination, readPage, showPassage } from "../../element/src/page/index.js";
+
 import type { OpenAIChatKit } from "@openai/chatkit";
 
 import { readOptions } from "./options.js";
 import css from "./panel.css";
-import { readPage } from "./page.js";
 import { readScheme, type Scheme, watchScheme } from "./scheme.js";
 import type { Shell, ShownPanel } from "./shell.js";
 
@@ -157,20 +158,28 @@ export function createPanel(shell: Shell): ShownPanel {
 
 /**
  * Offers a clicked link of the page's own site to the page, which may have a router, and follows
- * it otherwise. Returns whether the reader goes there in this tab.
+ * it otherwise, on this page without loading it anew. Returns whether the reader goes there in this tab.
  */
 function follow(event: MouseEvent): boolean {
   const modified = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
   const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement);
   if (event.button !== 0 || modified || event.defaultPrevented) return false;
   if (!link?.href || link.target === "_blank" || link.hasAttribute("download")) return false;
-  const url = new URL(link.href);
+  const destination = readDestination(link.href);
+  const { url } = destination;
   if (url.origin !== location.origin) return false;
+  const isHere = url.pathname === location.pathname && url.search === location.search;
+  const before = isHere ? undefined : pageText();
   const offer = new CustomEvent("chatkit:navigate", {
     // Without the words that are cited, which only a browser that loads the page looks for.
     detail: { url: url.href.replace(/:~:.*/, "") },
     cancelable: true,
   });
-  if (!dispatchEvent(offer)) event.preventDefault();
+  const isTaken = !dispatchEvent(offer);
+  if (isTaken || isHere) {
+    event.preventDefault();
+    if (!isTaken && url.href !== location.href) history.pushState(null, "", url);
+    void showPassage(destination, before);
+  }
   return true;
 }

@@ -97,6 +97,22 @@ if (ExecutionEnvironment.canUseDOM) {
     // Before the panel, which keeps to itself what is typed into it.
     addEventListener("keydown", (event) => followShortcut(event, shortcut), true);
   }
+  const { askSelection } = options;
+  if (askSelection) {
+    const watch = () => {
+      // A click alone marks nothing.
+      if (!bubble || getSelection()?.isCollapsed !== false) return;
+      document.removeEventListener("selectionchange", watch);
+      import("./selection").then(({ watchSelection }) => {
+        watchSelection({
+          label: askSelection,
+          ask: (quote) => load((panel) => panel.ask({ quote })),
+          isOn: () => bubble !== undefined,
+        });
+      }, console.error);
+    };
+    document.addEventListener("selectionchange", watch);
+  }
   if (!options.consent) showBubble();
   else watchConsent(options.namespace, showBubble, removeChat);
 }

@@ -22,6 +22,8 @@ export interface BubbleOptions extends Pick<Texts, "title" | "failed"> {
   shortcut?: string[];
   spokenShortcut?: string;
   openByLink: boolean;
+  /** What the button beside a marked text says; without it there is none. */
+  askSelection?: string;
   consent: boolean;
   /** Two sites on one host keep their chats apart when Docusaurus gives each its own namespace. */
   namespace: string;
@@ -30,7 +32,7 @@ export interface BubbleOptions extends Pick<Texts, "title" | "failed"> {
 /** What the first click loads. */
 export interface ChatOptions
   extends
-    Omit<Texts, "failed">,
+    Omit<Texts, "failed" | "askSelection">,
     Pick<
       Options,
       "theme" | "composer" | "uploadStrategy" | "history" | "threadItemActions" | "disclaimer"
@@ -87,6 +89,7 @@ function contentOf(context: LoadContext, options: ValidOptions): Content {
       ...(options.offset && { style: offsetStyle(options.offset) }),
       ...(shortcut && { shortcut, spokenShortcut: spokenShortcut(shortcut) }),
       openByLink: options.openByLink,
+      ...(options.askSelection && { askSelection: texts.askSelection }),
       consent: options.consent,
       namespace: `docs-chatkit${storageNamespace(context)}`,
     },

@@ -1,6 +1,8 @@
 import { matchPath } from "@docusaurus/router";
 import routes from "@generated/routes";
 
+import { pageText, readDestination, showPassage } from "./page";
+
 type Routes = typeof routes;
 
 /** Whether the site has a page at `pathname`; its host may serve other things beside it. */
@@ -11,6 +13,11 @@ function isPage(pathname: string, among: Routes): boolean {
       matchPath(pathname, { path, exact }) !== null &&
       (below === undefined || isPage(pathname, below as Routes)),
   );
+}
+
+/** A site may be served with the last slash or without. */
+function normalPath(pathname: string): string {
+  return pathname.replace(/(?:\/index\.html|\.html|\/)$/, "");
 }
 
 /**
@@ -24,15 +31,21 @@ export function followLink(event: MouseEvent): boolean {
   // The chat lies in a shadow root: event.target is only its host.
   const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement);
   if (!link?.href || link.hasAttribute("download")) return false;
-  const url = new URL(link.href);
+  const destination = readDestination(link.href);
+  const { url } = destination;
   if (url.origin !== location.origin || !isPage(url.pathname, routes)) {
     link.target = "_blank";
     link.rel = "noopener noreferrer";
     return false;
   }
   event.preventDefault();
-  history.pushState(null, "", url);
-  // The router listens for this; it loads the page and scrolls to the heading.
-  dispatchEvent(new PopStateEvent("popstate"));
+  const isHere = normalPath(url.pathname) === normalPath(location.pathname);
+  const before = isHere ? undefined : pageText();
+  if (url.href !== location.href) {
+    history.pushState(null, "", url);
+    // The router listens for this; it loads the page and scrolls to the heading.
+    dispatchEvent(new PopStateEvent("popstate"));
+  }
+  void showPassage(destination, before);
   return true;
 }

@@ -35,6 +35,8 @@ export interface Options {
   shortcut?: string | false;
   /** Whether addresses with `#ask` or `?ask=question` open the chat. */
   openByLink?: boolean;
+  /** Whether a text that is marked on a page can be asked about. */
+  askSelection?: boolean;
   /** Load and store nothing before the site says `chatkit:consent`. */
   consent?: boolean;
   /** A module of the site whose default export is a `Setup`. */
@@ -146,6 +148,7 @@ const schema = Joi.object<ValidOptions>({
     .default(false)
     .messages({ "any.custom": 'The option "shortcut" is {:[.]}; it {#reason}.' }),
   openByLink: Joi.boolean().default(true),
+  askSelection: Joi.boolean().default(true),
   consent: Joi.boolean().default(false),
   setup: text,
   theme: Joi.object({

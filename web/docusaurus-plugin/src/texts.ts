@@ -10,6 +10,7 @@ export interface Texts {
   failed: string;
   loading: string;
   resize: string;
+  askSelection: string;
 }
 
 const TEXTS: Record<string, Texts> = {
@@ -20,6 +21,7 @@ const TEXTS: Record<string, Texts> = {
     failed: "The chat could not be loaded. Try again.",
     loading: "Loading the chat",
     resize: "Resize the chat: drag, or press the arrow keys",
+    askSelection: "Ask about this",
   },
   de: {
     title: "Die Doku fragen",
@@ -28,6 +30,7 @@ const TEXTS: Record<string, Texts> = {
     failed: "Der Chat konnte nicht geladen werden. Versuchen Sie es noch einmal.",
     loading: "Der Chat wird geladen",
     resize: "Größe des Chats ändern: ziehen oder Pfeiltasten drücken",
+    askSelection: "Danach fragen",
   },
   fr: {
     title: "Interroger la documentation",
@@ -36,6 +39,7 @@ const TEXTS: Record<string, Texts> = {
     failed: "La discussion n’a pas pu être chargée. Réessayez.",
     loading: "Chargement de la discussion",
     resize: "Redimensionner la discussion : faites glisser ou utilisez les flèches",
+    askSelection: "Demander à ce sujet",
   },
   es: {
     title: "Preguntar a la documentación",
@@ -44,6 +48,7 @@ const TEXTS: Record<string, Texts> = {
     failed: "No se ha podido cargar el chat. Inténtalo de nuevo.",
     loading: "Cargando el chat",
     resize: "Cambiar el tamaño del chat: arrastra o pulsa las flechas",
+    askSelection: "Preguntar sobre esto",
   },
   pt: {
     title: "Perguntar à documentação",
@@ -52,6 +57,7 @@ const TEXTS: Record<string, Texts> = {
     failed: "Não foi possível carregar o chat. Tente novamente.",
     loading: "Carregando o chat",
     resize: "Redimensionar o chat: arraste ou use as setas",
+    askSelection: "Perguntar sobre isto",
   },
   ja: {
     title: "ドキュメントに質問する",
@@ -60,6 +66,7 @@ const TEXTS: Record<string, Texts> = {
     failed: "チャットを読み込めませんでした。もう一度お試しください。",
     loading: "チャットを読み込み中",
     resize: "チャットのサイズを変更(ドラッグまたは矢印キー)",
+    askSelection: "これについて質問",
   },
   zh: {
     title: "向文档提问",
@@ -68,6 +75,7 @@ const TEXTS: Record<string, Texts> = {
     failed: "无法加载聊天,请重试。",
     loading: "正在加载聊天",
     resize: "调整聊天窗口大小:拖动或按方向键",
+    askSelection: "就此提问",
   },
   "zh-Hant": {
     title: "向文件提問",
@@ -76,6 +84,7 @@ const TEXTS: Record<string, Texts> = {
     failed: "無法載入聊天,請重試。",
     loading: "正在載入聊天",
     resize: "調整聊天視窗大小:拖曳或按方向鍵",
+    askSelection: "就此提問",
   },
 };
 
@@ -104,6 +113,7 @@ function collect(content: Content): Map<string, Text> {
   add("failed", bubble, "failed", "Said at the bubble when the chat could not be loaded");
   add("loading", chat, "loading", "Said while the chat is being loaded");
   add("resize", chat, "resize", "The name of the corner that changes the size of the chat");
+  add("askSelection", bubble, "askSelection", "The button beside a text that is marked");
   add("greeting", chat, "greeting", "Shown while the chat is empty");
   add("placeholder", chat, "placeholder", "Shown in the empty text field");
   add("disclaimer", chat.disclaimer, "text", "Shown below the text field, in Markdown");

@@ -51,6 +51,7 @@ test("only the url is needed", async () => {
       failed: "The chat could not be loaded. Try again.",
       position: "bottom-right",
       openByLink: true,
+      askSelection: "Ask about this",
       consent: false,
       namespace: "docs-chatkit",
     },

@@ -1,0 +1,4 @@
+/** The page around a chat: what the reader has there, and the ways from the chat into it. */
+
+export { pageText, readDestination, showPassage } from "./passage.js";
+export { findContent, readPage } from "./read.js";
