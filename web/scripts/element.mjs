@@ -7,6 +7,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 import { cssAsText } from "./css.mjs";
+import { markedReader } from "./marked.mjs";
 import { buildTypes } from "./types.mjs";
 
 /** Gzipped KB of what every chat loads, and of what it loads when it first needs it, by entry point. */
@@ -41,6 +42,7 @@ await build({
 const { metafile } = await build({
   ...shared,
   entryPoints: { "chatkit-element": "src/standalone.ts" },
+  plugins: [cssAsText, markedReader],
   minify: true,
   metafile: true,
 });

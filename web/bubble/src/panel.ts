@@ -40,6 +40,7 @@ export function createPanel(shell: Shell): ShownPanel {
     dialog.style.colorScheme = scheme;
     const given = readOptions(dataset, shell.options);
     const options: DocsChatKitOptions = {
+      resume: true,
       ...given,
       api: {
         // The chat is served beside its endpoint unless the page says otherwise.

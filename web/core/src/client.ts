@@ -7,16 +7,39 @@ import { readEvents } from "./sse.js";
 export interface ClientOptions {
   url: string;
   fetch?: typeof fetch;
+  /**
+   * Whether to ask the server to let an answer go on without its reader. On another origin a server
+   * that doesn't know of it may refuse all requests for the header that says so.
+   */
+  resume?: boolean;
 }
+
+/** The answer that is being written in a thread, or how the last one ended. */
+export type Turn =
+  | { running: true; events: AsyncGenerator<StreamEvent>; close: () => void }
+  | {
+      running: false;
+      /** `unknown` where the server has no resume. */
+      end: "completed" | "stopped" | "failed" | "interrupted" | "none" | "unknown";
+    };
+
+const ENDS = ["completed", "stopped", "failed", "interrupted", "none"] as const;
 
 export class ChatClient {
   readonly #url: string;
   readonly #fetch: typeof fetch;
+  #resumes: boolean;
 
-  constructor({ url, fetch = globalThis.fetch }: ClientOptions) {
+  constructor({ url, fetch = globalThis.fetch, resume = false }: ClientOptions) {
     this.#url = url;
+    this.#resumes = resume;
     // A browser's own fetch refuses to be called as a method of another object.
     this.#fetch = (input, init) => fetch(input, init);
+  }
+
+  /** Whether the server is thought to go on with an answer whose reader is gone. */
+  get resumes(): boolean {
+    return this.#resumes;
   }
 
   async call<K extends keyof Calls>(
@@ -40,32 +63,95 @@ export class ChatClient {
   ): AsyncGenerator<StreamEvent> {
     const response = await this.#post(request, "text/event-stream", signal);
     onOpen?.();
-    if (!response.body) return;
-    try {
-      for await (const data of readEvents(response.body)) yield JSON.parse(data) as StreamEvent;
-    } catch (error) {
-      if (isAbort(error) || signal?.aborted) throw error;
-      throw new ChatError(
-        error instanceof SyntaxError ? "The server sent something that is not an event." : null,
-        { cause: error },
-      );
+    yield* events(response, signal);
+  }
+
+  /** What is being written in a thread, from the question on. */
+  async takeUp(threadId: string, signal: AbortSignal): Promise<Turn> {
+    if (!this.#resumes) return { running: false, end: "unknown" };
+    const address = this.#beside(`turns/${encodeURIComponent(threadId)}`);
+    const response = await this.#send(address, {
+      headers: { Accept: "text/event-stream" },
+      signal,
+    });
+    if (response.status === 204) {
+      const said = response.headers.get("X-Chatkit-Turn");
+      return { running: false, end: ENDS.find((end) => end === said) ?? "unknown" };
     }
+    if (response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
+      const close = () => void response.body?.cancel();
+      return { running: true, events: events(response, signal), close };
+    }
+    const error = await ChatError.fromResponse(response);
+    if (response.ok || isUnknownAddress(error)) {
+      this.#resumes = false;
+      return { running: false, end: "unknown" };
+    }
+    throw error;
+  }
+
+  /** False where the server has no such endpoint: closing the connection is all there is. */
+  async stop(threadId: string, signal: AbortSignal): Promise<boolean> {
+    if (!this.#resumes) return false;
+    const response = await this.#send(this.#beside("stop"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ thread_id: threadId }),
+      signal,
+    });
+    if (response.ok) return true;
+    const error = await ChatError.fromResponse(response);
+    if (!isUnknownAddress(error)) throw error;
+    this.#resumes = false;
+    return false;
   }
 
   async #post(body: object, accept: string, signal?: AbortSignal): Promise<Response> {
-    let response: Response;
-    try {
-      response = await this.#fetch(this.#url, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", Accept: accept },
-        body: JSON.stringify(body),
-        signal,
-      });
-    } catch (error) {
-      if (isAbort(error) || signal?.aborted) throw error;
-      throw new ChatError(null, { cause: error });
-    }
+    const response = await this.#send(this.#url, {
+      method: "POST",
+      headers: {
+        "Content-Type": "application/json",
+        Accept: accept,
+        ...(this.#resumes && { "X-Chatkit-Resume": "1" }),
+      },
+      body: JSON.stringify(body),
+      signal,
+    });
     if (!response.ok) throw await ChatError.fromResponse(response);
     return response;
   }
+
+  async #send(address: string, init: RequestInit): Promise<Response> {
+    try {
+      return await this.#fetch(address, init);
+    } catch (error) {
+      if (isAbort(error) || init.signal?.aborted) throw error;
+      throw new ChatError(null, { cause: error });
+    }
+  }
+
+  #beside(name: string): string {
+    const [, path = "", query = ""] = /^([^?#]*)(.*)$/.exec(this.#url) ?? [];
+    return `${path.replace(/\/$/, "")}/${name}${query}`;
+  }
+}
+
+async function* events(
+  { body }: Response,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<StreamEvent> {
+  if (!body) return;
+  try {
+    for await (const data of readEvents(body)) yield JSON.parse(data) as StreamEvent;
+  } catch (error) {
+    if (isAbort(error) || signal?.aborted) throw error;
+    throw error instanceof SyntaxError
+      ? new ChatError("The server sent something that is not an event.", { code: "no_event" })
+      : new ChatError(null, { cause: error });
+  }
+}
+
+/** Our server gives a reason for a thread that it doesn't know; others don't know the address. */
+function isUnknownAddress({ status, code }: ChatError): boolean {
+  return [404, 405, 501].includes(status) && code === "unknown";
 }

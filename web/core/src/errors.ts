@@ -70,7 +70,18 @@ export function describeFailure(status: number, failures = FAILURES): string {
   return failures[status] ?? failures[500] ?? "";
 }
 
+/** Whether the connection failed: what was asked may have arrived, or not. */
+export function isLost(error: unknown): error is ChatError {
+  return error instanceof ChatError && error.code === "connection";
+}
+
 /** Whether `error` only says that somebody aborted the request. */
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === "AbortError";
+}
+
+export function asChatError(error: unknown): ChatError {
+  if (error instanceof ChatError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ChatError(message, { status: -1, code: "client", allowRetry: false, cause: error });
 }

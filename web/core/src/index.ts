@@ -8,6 +8,7 @@ export type { HistoryState } from "./history.js";
 export * from "./protocol.js";
 export * from "./sources.js";
 export { EventParser, readEvents } from "./sse.js";
+export * from "./state.js";
 export * from "./thread.js";
 export * from "./visitor.js";
 export * from "./widget.js";

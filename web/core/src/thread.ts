@@ -94,7 +94,8 @@ function isHidden(item: ThreadItem): boolean {
   return item.type === "hidden_context_item" || item.type === "sdk_hidden_context";
 }
 
-function isLocal(item: ThreadItem): item is UserMessageItem {
+/** Whether the server has not confirmed the message yet. */
+export function isLocal(item: ThreadItem): boolean {
   return item.id.startsWith(LOCAL_PREFIX);
 }
 

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Chat, type ChatEvents, type Message } from "../src/chat.js";
+import { Chat } from "../src/chat.js";
 import { ChatClient } from "../src/client.js";
 import type { StreamEvent, ThreadItem } from "../src/protocol.js";
+import type { ChatEvents, Message } from "../src/state.js";
 
 const QUESTION: Message = { content: [{ type: "input_text", text: "How?" }] };
 const created: StreamEvent = { type: "thread.created", thread: { id: "thr_1" } };
@@ -49,6 +50,9 @@ class ScriptedServer {
       emit: (name, detail) => this.events.push([name, detail]),
       giveBack: (message) => this.givenBack.push(message),
       runTool: (call) => this.tool?.(call),
+      online: () => true,
+      pause: () => Promise.resolve(),
+      tell: () => undefined,
     });
   }
 
@@ -237,7 +241,7 @@ test("a question is answered anew from its answer, and what came after it goes",
 });
 
 test("a form's answers go to the server, which replaces the form", async () => {
-  const form = { type: "structured_input", id: "f", inputs: [] } as const;
+  const form: ThreadItem = { type: "structured_input", id: "f", inputs: [] };
   const server = new ScriptedServer(
     stream(created, asked, { type: "thread.item.done", item: form }),
     stream({ type: "thread.item.replaced", item: { ...form, status: "answered" } }, answered),

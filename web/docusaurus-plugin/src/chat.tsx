@@ -80,7 +80,7 @@ export function Chat({ namespace, onReady, onClose }: ChatProps): ReactNode {
       kit.fetchUpdates().catch(console.error);
     },
     // OpenAI's element knows the options of its interface and no other.
-    ...(ui === "own" && { highlight }),
+    ...(ui === "own" && { highlight, resume: true }),
   };
   const kit = useChatKit(options);
   if (ui === "openai") return <ChatKit control={kit.control} />;

@@ -8,7 +8,7 @@ import { History, Skeleton } from "./history.js";
 import { FailureBox } from "./boxes.js";
 import type { Host } from "./host.js";
 import { Markdown, type MarkdownRules } from "./markdown.js";
-import { Messages } from "./messages.js";
+import { describeConnection, Messages } from "./messages.js";
 import type { DocsChatKitOptions } from "./options.js";
 import { Start } from "./start.js";
 import { strings } from "./strings.js";
@@ -125,7 +125,7 @@ export function App(props: AppProps) {
         </div>
       </div>
       <p class="sr" role="status">
-        {props.announcement}
+        {describeConnection(state.connection) ?? props.announcement}
       </p>
     </div>
   );

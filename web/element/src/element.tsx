@@ -20,6 +20,7 @@ import { textOf } from "./messages.js";
 import type { DocsChatKitOptions } from "./options.js";
 import { speak, strings } from "./strings.js";
 import css from "./styles.css";
+import { Surroundings } from "./surroundings.js";
 import { themeProperties } from "./theme.js";
 
 // On a server there are no elements, and importing this must still work.
@@ -70,6 +71,19 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
       this.#giveBack(message);
     },
     runTool: (call) => this.#options?.onClientTool?.(call) ?? {},
+    online: () => this.#surroundings.online(),
+    pause: (seconds, signal) => this.#surroundings.pause(seconds, signal),
+    tell: (threadId) => {
+      this.#surroundings.tell(threadId);
+    },
+  });
+  readonly #surroundings = new Surroundings({
+    heard: (threadId) => {
+      this.#chat.heard(threadId);
+    },
+    wake: () => {
+      this.#chat.wake();
+    },
   });
 
   readonly #host = makeHost(
@@ -94,6 +108,7 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
   }
 
   connectedCallback(): void {
+    this.#surroundings.open();
     if (!this.#options) return;
     this.#applyTheme();
     this.#paint();
@@ -105,14 +120,15 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
     queueMicrotask(() => {
       if (this.isConnected) return;
       clearTimeout(this.#patience);
+      this.#surroundings.close();
       this.#chat.close();
     });
   }
 
-  setOptions(options: ChatKitOptions): void {
+  setOptions(options: DocsChatKitOptions): void {
     this.#options = options;
     this.#rules = null;
-    this.#client = isCustomApi(options.api) ? new ChatClient(options.api) : null;
+    this.#client = isCustomApi(options.api) ? clientOf(options.api, options.resume) : null;
     this.setAttribute("role", "region");
     this.#speak(options);
     if (!this.isConnected) return;
@@ -396,6 +412,11 @@ function keepShortcutsIn(event: Event): void {
 
 function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function clientOf(api: CustomApiConfig, resume?: boolean): ChatClient {
+  const { origin } = new URL(api.url, document.baseURI);
+  return new ChatClient({ ...api, resume: resume ?? origin === location.origin });
 }
 
 function isCustomApi(api: ChatKitOptions["api"]): api is CustomApiConfig {

@@ -1,7 +1,7 @@
 /** Shows Markdown as virtual nodes. No HTML string is ever made, so there is nothing to sanitise. */
 
 import { type CitedSource, type Mark } from "@docs-chatkit/core";
-import { Marked, type Token, type Tokens } from "marked";
+import { getDefaults, Lexer, type Token, type Tokens } from "marked";
 import type { ComponentChildren, VNode } from "preact";
 import { useMemo } from "preact/hooks";
 
@@ -28,8 +28,8 @@ interface Context {
   topDepth: number;
 }
 
-// An instance of its own: the page's settings for marked are not ours.
-const marked = new Marked({ gfm: true });
+// Not the defaults that a page may set: its marked may be ours.
+const options = { ...getDefaults(), gfm: true };
 const NO_MARKS: readonly Mark[] = [];
 const NO_SOURCES: readonly CitedSource[] = [];
 
@@ -46,7 +46,7 @@ export function Markdown({
   sources = NO_SOURCES,
   rules,
 }: MarkdownProps): VNode {
-  const tokens = useMemo(() => marked.lexer(insertMarks(text, marks)), [text, marks]);
+  const tokens = useMemo(() => Lexer.lex(insertMarks(text, marks), options), [text, marks]);
   const depths = tokens.filter(isHeading).map((token) => token.depth);
   const topDepth = depths.length > 0 ? Math.min(...depths) : 1;
   // Definitions may come after the blocks that use them.

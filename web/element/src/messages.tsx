@@ -40,6 +40,8 @@ export function Messages({ chat, state, rules, theme, host, follow, feedback }: 
   const { box, atEnd, scrollToEnd, onScroll } = useFollowing(follow, thread.items);
   const answering = phase === "answering";
   const last = thread.items.at(-1);
+  const said = describeConnection(state.connection) ?? thread.progress;
+  const waiting = answering && !stopped && (said !== null || !isTextStreaming(last));
   const onRate = useCallback(
     (itemId: string, kind: "positive" | "negative") => void chat.rate(itemId, kind),
     [chat],
@@ -54,7 +56,7 @@ export function Messages({ chat, state, rules, theme, host, follow, feedback }: 
         role="log"
         aria-live="off"
         aria-label={strings.messages}
-        aria-busy={answering}
+        aria-busy={answering && !stopped}
       >
         <div class="column">
           <Notices state={state} after={null} rules={rules} />
@@ -62,7 +64,7 @@ export function Messages({ chat, state, rules, theme, host, follow, feedback }: 
             <Fragment key={item.id}>
               <Item
                 item={item}
-                streaming={answering && item === last}
+                streaming={answering && !stopped && item === last}
                 busy={answering && LIVELY.has(item.type)}
                 rules={rules}
                 theme={theme}
@@ -73,16 +75,14 @@ export function Messages({ chat, state, rules, theme, host, follow, feedback }: 
               <Notices state={state} after={item.id} rules={rules} />
             </Fragment>
           ))}
-          {answering && !isTextStreaming(last) && (
+          {waiting && (
             <p class="thinking">
               <span class="dots" aria-hidden="true">
                 <i />
                 <i />
                 <i />
               </span>
-              <span class={thread.progress ? undefined : "sr"}>
-                {thread.progress ?? strings.thinking}
-              </span>
+              <span class={said ? undefined : "sr"}>{said ?? strings.thinking}</span>
             </p>
           )}
           {stopped && <p class="stopped">{strings.stopped}</p>}
@@ -164,6 +164,12 @@ function Notices({
       ))}
     </>
   );
+}
+
+/** What keeps an answer waiting; null while nothing does. */
+export function describeConnection(connection: Chat["state"]["connection"]): string | null {
+  if (connection === "up") return null;
+  return connection === "offline" ? strings.offline : strings.reconnecting;
 }
 
 function isTextStreaming(item: ThreadItem | undefined): boolean {

@@ -95,6 +95,8 @@ export const english = {
   skipped: "Skipped",
   ownAnswer: "Another answer",
   drawing: "Making the image",
+  reconnecting: "The connection was lost. Reconnecting…",
+  offline: "You are offline. The chat goes on when the connection is back.",
   notLoaded: "This part of the chat could not be loaded.",
   hostedApi: "This element needs options.api.url: it talks to a ChatKit server of your own.",
   /** By HTTP status, where the server gave no words of its own; 0 is a lost connection. */

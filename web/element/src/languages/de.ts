@@ -97,6 +97,8 @@ export const strings: Strings = {
   skipped: "Übersprungen",
   ownAnswer: "Andere Antwort",
   drawing: "Bild wird erstellt",
+  reconnecting: "Die Verbindung wurde unterbrochen und wird neu aufgebaut …",
+  offline: "Sie sind offline. Der Chat geht weiter, sobald die Verbindung wieder da ist.",
   notLoaded: "Dieser Teil des Chats konnte nicht geladen werden.",
   failures: {
     0: "Die Verbindung wurde unterbrochen. Prüfen Sie Ihr Netz und versuchen Sie es erneut.",

@@ -94,6 +94,8 @@ export const strings: Strings = {
   skipped: "Omitida",
   ownAnswer: "Otra respuesta",
   drawing: "Creando la imagen",
+  reconnecting: "Se perdió la conexión. Reconectando…",
+  offline: "No tienes conexión. El chat seguirá cuando vuelva.",
   notLoaded: "No se pudo cargar esta parte del chat.",
   failures: {
     0: "Se perdió la conexión. Comprueba tu red y vuelve a intentarlo.",

@@ -102,6 +102,8 @@ export const strings: Strings = {
   skipped: "Question passée",
   ownAnswer: "Autre réponse",
   drawing: "Création de l’image",
+  reconnecting: "La connexion a été perdue. Reconnexion…",
+  offline: "Vous êtes hors ligne. La discussion reprendra dès que la connexion sera rétablie.",
   notLoaded: "Cette partie de la discussion n’a pas pu être chargée.",
   failures: {
     0: "La connexion a été perdue. Vérifiez votre réseau et réessayez.",

@@ -87,6 +87,8 @@ export const strings: Strings = {
   skipped: "スキップしました",
   ownAnswer: "その他の回答",
   drawing: "画像を生成中",
+  reconnecting: "接続が切れました。再接続しています…",
+  offline: "オフラインです。接続が戻るとチャットが再開します。",
   notLoaded: "チャットのこの部分を読み込めませんでした。",
   failures: {
     0: "接続が切れました。ネットワークを確認して、もう一度お試しください。",

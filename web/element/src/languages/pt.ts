@@ -102,6 +102,8 @@ export const strings: Strings = {
   skipped: "Pulada",
   ownAnswer: "Outra resposta",
   drawing: "Criando a imagem",
+  reconnecting: "A conexão foi perdida. Reconectando…",
+  offline: "Você está off-line. O chat continua quando a conexão voltar.",
   notLoaded: "Não foi possível carregar esta parte da conversa.",
   failures: {
     0: "A conexão foi perdida. Verifique sua rede e tente novamente.",

@@ -86,6 +86,8 @@ export const strings: Strings = {
   skipped: "已略過",
   ownAnswer: "其他回答",
   drawing: "正在產生圖片",
+  reconnecting: "連線已中斷，正在重新連線…",
+  offline: "您已離線。連線恢復後，聊天將會繼續。",
   notLoaded: "對話的這個部分無法載入。",
   failures: {
     0: "連線已中斷。請檢查網路後重試。",

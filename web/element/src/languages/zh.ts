@@ -86,6 +86,8 @@ export const strings: Strings = {
   skipped: "已跳过",
   ownAnswer: "其他回答",
   drawing: "正在生成图片",
+  reconnecting: "连接已断开，正在重新连接…",
+  offline: "您已离线。连接恢复后聊天将继续。",
   notLoaded: "对话的这一部分无法加载。",
   failures: {
     0: "连接已断开。请检查网络后重试。",
