@@ -43,12 +43,13 @@ from .inquiry import Inquiry, Wording
 from .instructions import query_note, verdict_note
 from .lease import HISTORY
 from .meter import Meter
+from .observer import Ending, Observer
 from .offers import Offers
 from .quoting import QuotingModel
 from .reading import about_reading, page_note
 from .record import text_of
 from .rewriting import Rewriter
-from .running import Run, TurnMemory, Watch, says_something
+from .running import Run, TurnMemory, Watch, name_of, says_something
 from .sources import Hit
 from .thoughts import in_steps
 from .turn import Turn
@@ -85,7 +86,9 @@ class Answerer:
         history_tokens: int,
         site_url: str | None,
         files: FileParts | None = None,
+        observer: Observer,
     ) -> None:
+        self._observer = observer
         self._store = store
         self._search = search
         self._render = render
@@ -99,6 +102,7 @@ class Answerer:
         self._breakers: dict[Model | None, Breaker] = {
             model: Breaker("model", is_outage) for model in (None, *offers.models.values())
         }
+        self._names = {model: f"model {name}" for name, model in offers.models.items()}
         self._files = files
         self._model_failed = False
 
@@ -106,6 +110,17 @@ class Answerer:
     def model_failed(self) -> bool:
         """Whether the last call of the model failed, or it is not called because it is down."""
         return self._model_failed or self._breakers[None].is_open
+
+    @property
+    def breakers(self) -> dict[str, bool]:
+        """Which models are left in peace: the agent's own, those that readers chose instead."""
+        states = {
+            self._names[model] if model is not None else "model": breaker.is_open
+            for model, breaker in self._breakers.items()
+        }
+        if self._rewriter is not None:
+            states["rewriting model"] = self._rewriter.is_open
+        return states
 
     def search_early(self, question: str, quoted: str | None, context: RequestContext) -> None:
         """Search for the question as it is before its thread is known, beside the database."""
@@ -227,12 +242,18 @@ class Answerer:
         """One run of an agent as events for the reader, cited and with ids of ours."""
         quotes = isinstance(model or agent.model, QuotingModel)
         meter = Meter()
+        name = turn.answered_by = "quotes" if quotes else name_of(model or agent.model)
+
+        def call_ended(seconds: float, ending: Ending) -> None:
+            self._observer.call_ended(name, seconds, ending)
+
+        watch = Watch(turn, meter, None if quotes else call_ended, name)
         turn.result = result = Runner.run_streamed(
             agent,
             agent_input,
             context=context,
             max_turns=_MAX_STEPS,
-            hooks=Watch(turn, meter),
+            hooks=watch,
             # Without the group, the Agents SDK sends a random cache key for every run.
             run_config=RunConfig(model=model, tracing_disabled=True, group_id=context.thread.id),
         )
@@ -257,18 +278,18 @@ class Answerer:
             raise
         finally:
             turn.count("citations", citer.citations)
+            watch.cut("stopped" if turn.hung_up or turn.timed_out else "failed")
             # Quotes cost nothing.
             if not quotes:
                 meter.cut(stopped=turn.hung_up or turn.timed_out)
-                self._spend(meter, context.request_context)
+                self._spend(meter, name, context.request_context)
         turn.check()
         if turn.timed_out:
             raise CustomStreamError("The answer took too long and was cut off.", allow_retry=True)
 
-    def _spend(self, meter: Meter, context: RequestContext) -> None:
+    def _spend(self, meter: Meter, model: str, context: RequestContext) -> None:
         self._allowance.spend(context.user_id, meter.total)
-        context.running_turn.count("input_tokens", meter.input_tokens)
-        context.running_turn.count("output_tokens", meter.output_tokens)
+        context.running_turn.use(model, meter.input_tokens, meter.output_tokens)
 
     async def _inquire(
         self, asked: UserMessageItem, items: Sequence[ThreadItem], context: RequestContext
@@ -288,7 +309,7 @@ class Answerer:
                     rewritten = await self._rewriter.rewrite(items, meter)
                 finally:
                     # Stopped in the middle, it has cost something too.
-                    self._spend(meter, context)
+                    self._spend(meter, self._rewriter.model_name, context)
                     turn.mark("rewrite")
                 if rewritten is not None:
                     query, wording = rewritten, "rewritten"

@@ -22,12 +22,15 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .errors import sentence
 from .identity import TokenVerifier, make_identity
+from .incoming import Incoming
 from .keyset import KeySet
 from .pages import Site, WebFiles, chat_page
 from .parts import Health, Parts, open_parts
 from .rates import Rates
 from .response import DRAINING, drain
 from .settings import Settings, read_settings
+from .tracing import open_tracing
+from .watching import ProcessState, make_observer, watched
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -39,11 +42,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configured = settings or read_settings()
     identity = make_identity(_verifier(configured), anonymous=configured.anonymous)
 
+    observer = make_observer(configured)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
-            Rates.open(configured) as rates,
-            open_parts(configured) as parts,
+            _traced(),
+            Rates.open(configured, observer) as rates,
+            open_parts(configured, observer=observer) as parts,
+            watched(configured, observer, ProcessState(parts, rates)),
             _swept(parts),
         ):
             from .protocol import Limits
@@ -87,9 +94,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 "Accept-Language", "Authorization", "Content-Type", "X-Session-Id",
                 "X-Chatkit-Resume", "chatkit-device-id", "chatkit-frame-instance-id",
             ],
-            expose_headers=["Retry-After", "X-Chatkit-Turn"],
+            expose_headers=["Retry-After", "X-Chatkit-Turn", "X-Request-Id"],
             max_age=7200,
         )  # fmt: skip
+    app.add_middleware(Incoming, observer=observer, proxied=bool(configured.trusted_proxies))
     if configured.trusted_proxies:
         # Outermost, so that all others see the reader's address.
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=_hosts(configured.trusted_proxies))
@@ -102,6 +110,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app.mount("/chat/static", WebFiles(), name="static")
     return app
+
+
+@asynccontextmanager
+async def _traced() -> AsyncIterator[None]:
+    with open_tracing():
+        yield
 
 
 @asynccontextmanager

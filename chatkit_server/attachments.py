@@ -97,6 +97,7 @@ class Attachments(AttachmentStore[RequestContext]):
         types: Which files may be attached.
         max_bytes: How large one may be.
         public_url: Where browsers reach the server, if not as its own requests say.
+        taken: Is told of each file that was taken: its type and bytes.
     """
 
     def __init__(
@@ -109,7 +110,9 @@ class Attachments(AttachmentStore[RequestContext]):
         types: Sequence[FileType] = TYPES,
         max_bytes: int = 10_000_000,
         public_url: str | None = None,
+        taken: Callable[[str, int], None] = lambda kind, size: None,
     ) -> None:
+        self._taken = taken
         self._rows = rows
         self._blobs = blobs
         self._new_id = new_id
@@ -207,6 +210,7 @@ class Attachments(AttachmentStore[RequestContext]):
             # Deleted meanwhile.
             await self._blobs.delete([pending.id])
             raise _unknown()
+        self._taken(kind, size)
         return self.signed(attachment, context)
 
     async def _begin(

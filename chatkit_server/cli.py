@@ -11,8 +11,10 @@ import click
 from . import __version__
 from .command import Failure, run, settings_for
 from .doctor import doctor
+from .errors import SettingsError
 from .evaluating import evaluate
 from .indexing import index
+from .monitoring import monitoring
 from .settings import Settings
 from .unanswered import unanswered
 
@@ -42,12 +44,13 @@ def serve(host: str, port: int | None, workers: int) -> None:
     Stop it with Ctrl-C: running answers get CHATKIT_DRAIN seconds, then what was sent is kept.
     """
     settings = settings_for(port=port)
-    for line in _parts_in_use(settings):
-        click.echo(line, err=True)
 
     from .serving import run_server
 
-    run_server(settings, host=host, workers=workers)
+    try:
+        run_server(settings, host=host, workers=workers, notes=_parts_in_use(settings))
+    except SettingsError as error:
+        raise Failure(str(error)) from None
 
 
 def _parts_in_use(settings: Settings) -> list[str]:
@@ -215,4 +218,5 @@ def answering(mode: Literal["on", "quotes", "off"] | None, message: str | None) 
 main.add_command(index)
 main.add_command(evaluate)
 main.add_command(doctor)
+main.add_command(monitoring)
 main.add_command(unanswered)

@@ -35,6 +35,11 @@ class Counts:
         self._shared = SlidingWindowCounterRateLimiter(shared) if shared is not None else None
         self._breaker = Breaker("Redis for the limits", _is_outage, failures=1, longest=15.0)
 
+    @property
+    def shared_is_away(self) -> bool | None:
+        """Whether Redis is left in peace; None where there is none."""
+        return self._breaker.is_open if self._shared is not None else None
+
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str | None) -> AsyncIterator[Self]:

@@ -74,18 +74,22 @@ def make_transcriber(settings: Settings) -> Transcriber | None:
     """The one that the settings describe; None where they name no model for it."""
     if settings.transcription_model is None:
         return None
+    return Transcriber(open_client(settings), settings.transcription_model)
+
+
+def open_client(settings: Settings) -> AsyncOpenAI:
+    """The client of the server that the settings name for dictation."""
     key = settings.transcription_api_key
     if key is None and settings.transcription_base_url is None:
         # The model's key is for the model's server, and for no other.
         key = settings.openai_api_key
-    client = AsyncOpenAI(
+    return AsyncOpenAI(
         api_key=key.get_secret_value() if key else "none",
         base_url=settings.transcription_base_url or settings.openai_base_url,
         timeout=Timeout(settings.transcription_timeout, connect=5.0),
         # A reader is waiting, and can say it again.
         max_retries=0,
     )
-    return Transcriber(client, settings.transcription_model)
 
 
 def _explain(error: Exception) -> RequestError:

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import click
 
 from .command import run
+from .diagnosis import Check, Status, say
 from .errors import SettingsError, sentence
 from .settings import Settings, read_settings
 
-Status = Literal["ok", "warning", "error"]
 _ORDER: tuple[Status, ...] = ("ok", "warning", "error")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    status: Status
-    message: str
-    advice: str = ""
-    """What to do, where something is to be done."""
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 def doctor(as_json: bool) -> None:
     """Check every part, say what is wrong, and what to do. Nothing is changed.
+
+    Each model is really called, with a few words.
 
     For a collection that something else filled, proposes how to map its fields.
 
@@ -57,36 +47,27 @@ def doctor(as_json: bool) -> None:
 
 
 async def run_checks(settings: Settings) -> list[Check]:
-    """Look at every part. Nothing is changed, and nothing that fails keeps the rest from it."""
-    return [
-        Check("settings", "ok", "The settings are read."),
-        *await _check_database(settings),
-        *await _check_collection(settings),
-    ]
+    """Look at every part. Nothing that fails keeps the rest from being looked at."""
+    from .diagnosis.access import check_origins, check_settings, check_tokens, check_traces
+    from .diagnosis.calls import check_dictation, check_models, check_reranker
+    from .diagnosis.database import check_database
+    from .diagnosis.places import check_attachments, check_folders, check_redis
 
-
-async def _check_database(settings: Settings) -> list[Check]:
-    from .parts import ping_database
-
-    if settings.database_url is None:
-        return [
-            Check(
-                "database", "ok", f"Postgres is embedded in {settings.data_dir}, for one machine."
-            )
-        ]
-    try:
-        await ping_database(settings.database_url.get_secret_value())
-    except (ConnectionError, TimeoutError) as error:
-        said = str(error) or "it does not answer"
-        return [
-            Check(
-                "database",
-                "error",
-                f"The database can't be reached: {said}",
-                "Check DATABASE_URL, and that the database lets this machine in.",
-            )
-        ]
-    return [Check("database", "ok", "The database answers.")]
+    # Folders first: the embedded parts make them.
+    told = [check_settings(), check_folders(settings), check_origins(settings), check_traces()]
+    settled, folders, origins, traces = told
+    asked = await asyncio.gather(
+        check_database(settings),
+        _check_collection(settings),
+        check_reranker(settings),
+        check_models(settings),
+        check_dictation(settings),
+        check_tokens(settings),
+        check_attachments(settings),
+        check_redis(settings),
+    )
+    checks = [settled, *asked[:5], origins, asked[5], folders, *asked[6:], traces]
+    return [check for group in checks for check in group]
 
 
 async def _check_collection(settings: Settings) -> list[Check]:
@@ -99,7 +80,7 @@ async def _check_collection(settings: Settings) -> list[Check]:
         if said is None:
             raise
         advice = "Check QDRANT_URL and QDRANT_API_KEY." if settings.qdrant_url else ""
-        return [Check("search", "error", f"{said[:1].upper()}{said[1:]}.", advice)]
+        return [Check("search", "error", say(said), advice)]
     return [
         Check(found.name, found.status, found.message, found.advice, found.details)
         for found in findings

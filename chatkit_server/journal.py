@@ -120,6 +120,12 @@ class Journal:
         """Bytes of the files of this process."""
         return sum(file.size for file in self._files)
 
+    @property
+    def oldest(self) -> float | None:
+        """When the first entry was written that this process has still to replay."""
+        written = [entry.at for file in self._files if (entry := _read_line(file.oldest()))]
+        return min(written, default=None)
+
     def holds(self, thread_id: str) -> bool:
         """Whether something of this thread has still to be replayed."""
         return any(file.threads[thread_id] > 0 for file in self._files)
@@ -304,6 +310,10 @@ class _File:
                 break
             line += block[: block.find(b"\n") + 1] or block
         return line
+
+    def oldest(self) -> bytes:
+        """The first line that is left; empty when there is none."""
+        return self._kept[0] if self._kept else self.line()
 
     def step(self, line: bytes, *, keep: bool = False) -> None:
         """Leave this line behind, for good or until the next replay."""

@@ -78,6 +78,11 @@ class KeySet:
             raise unavailable("Sign-ins can't be verified right now. Try again soon.")
         return self._match(key_id)
 
+    async def count(self) -> int:
+        """How many keys there are to be had."""
+        await self._fetch()
+        return len(self._keys or [])
+
     def _is_due(self, key_id: str | None) -> bool:
         now = time.monotonic()
         if now < self._rest_until:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .breaker import Breaker
 from .errors import SettingsError
+from .observer import Observer, observed
 from .settings import Settings
 from .signing import Signer, read_secret
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from chatkit_stores import Answering, PostgresStore
     from chatkit_stores.answering import Mode
+    from chatkit_stores.blobs import FolderBlobs, S3Blobs
     from chatkit_stores.unanswered import UnansweredQuestion
     from chatkit_tools import Embeddings, Passages, Reranker, Results, Source
     from chatkit_tools.findings import Finding
@@ -51,8 +53,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 class GuardedSearch:
     """The passages, left in peace while they are down."""
 
-    def __init__(self, passages: Passages) -> None:
+    def __init__(self, passages: Passages, observer: Observer) -> None:
         self._passages = passages
+        self._observer = observer
         self.breaker = Breaker("search", lambda error: isinstance(error, ConnectionError))
 
     @property
@@ -70,7 +73,7 @@ class GuardedSearch:
     ) -> Results:
         from chatkit_tools import CollectionError
 
-        with self.breaker.call():
+        with self.breaker.call(), observed(self._observer, "search", limit=limit):
             try:
                 async with asyncio.timeout(_SEARCH_WITHIN):
                     return await self._passages.search(
@@ -155,7 +158,7 @@ async def open_passages(settings: Settings) -> AsyncIterator[Passages]:
     from chatkit_tools import Passages
 
     async with (
-        _open_search_models(settings) as (embeddings, reranker),
+        open_search_models(settings) as (embeddings, reranker),
         Passages.open(
             collection=settings.qdrant_collection,
             data_dir=None if settings.qdrant_url else settings.data_dir,
@@ -202,7 +205,7 @@ async def look_at_collection(settings: Settings) -> list[Finding]:
     from chatkit_tools.survey import Survey
 
     async with (
-        _open_search_models(settings) as (embeddings, _),
+        open_search_models(settings) as (embeddings, _),
         Survey.open(
             settings.qdrant_collection,
             data_dir=None if settings.qdrant_url else settings.data_dir,
@@ -216,12 +219,6 @@ async def look_at_collection(settings: Settings) -> list[Finding]:
         return await survey.findings()
 
 
-async def ping_database(dsn: str) -> None:
-    """Raise a `ConnectionError` where the database does not answer."""
-    async with _open_store(dsn) as store, asyncio.timeout(_PING_TIMEOUT):
-        await store.ping()
-
-
 def open_source(where: str, **options: Any) -> Source:
     """The docs that are to be indexed; `chatkit_tools.opening` has the options."""
     from chatkit_tools.opening import open_source
@@ -230,7 +227,7 @@ def open_source(where: str, **options: Any) -> Source:
 
 
 @asynccontextmanager
-async def _open_search_models(
+async def open_search_models(
     settings: Settings,
 ) -> AsyncIterator[tuple[Embeddings | None, Reranker | None]]:
     """The models that help the search, as far as the settings name any."""
@@ -294,31 +291,29 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def _open_store(dsn: str) -> AsyncIterator[PostgresStore]:
+async def _open_store(dsn: str, observer: Observer | None = None) -> AsyncIterator[PostgresStore]:
     from chatkit_stores import PostgresStore
 
-    async with PostgresStore.open(dsn) as store:
+    told = observer or Observer()
+    async with PostgresStore.open(
+        dsn, watch=lambda statements: observed(told, "store", statements=statements)
+    ) as store:
         yield store
 
 
-def _make_attachments(settings: Settings, store: PostgresStore) -> Attachments | None:
-    """Where attached files are kept; None where the settings name no place.
+def open_blobs(settings: Settings) -> FolderBlobs | S3Blobs:
+    """Where the bytes of attachments lie; the settings must name a place.
 
     Raises:
         SettingsError: the place can't be used.
     """
-    if settings.attachments is None:
-        return None
-    from chatkit_stores import new_id
     from chatkit_stores.blobs import BlobsUnavailableError, FolderBlobs, S3Blobs
 
-    from .attachments import Attachments
-
-    blobs: FolderBlobs | S3Blobs
+    assert settings.attachments is not None  # noqa: S101
     if settings.attachments.startswith("s3://"):
         secret = settings.aws_secret_access_key
         try:
-            blobs = S3Blobs(
+            return S3Blobs(
                 settings.attachments,
                 access_key_id=settings.aws_access_key_id,
                 secret_access_key=secret.get_secret_value() if secret else None,
@@ -330,23 +325,40 @@ def _make_attachments(settings: Settings, store: PostgresStore) -> Attachments |
                 f"CHATKIT_ATTACHMENTS is {settings.attachments!r}, which needs one more package: "
                 "pip install 'chatkit-server[s3]'"
             ) from None
-    else:
-        blobs = FolderBlobs(Path(settings.attachments))
-        try:
-            blobs.make_folder()
-        except BlobsUnavailableError as error:
-            raise SettingsError(
-                f"CHATKIT_ATTACHMENTS is {settings.attachments!r}: {error}; "
-                "name a folder that you may write to"
-            ) from None
+    blobs = FolderBlobs(Path(settings.attachments))
+    try:
+        blobs.make_folder()
+    except BlobsUnavailableError as error:
+        raise SettingsError(
+            f"CHATKIT_ATTACHMENTS is {settings.attachments!r}: {error}; "
+            "name a folder that you may write to"
+        ) from None
+    return blobs
+
+
+def _make_attachments(
+    settings: Settings, store: PostgresStore, observer: Observer
+) -> Attachments | None:
+    """Where attached files are kept; None where the settings name no place.
+
+    Raises:
+        SettingsError: the place can't be used.
+    """
+    if settings.attachments is None:
+        return None
+    from chatkit_stores import new_id
+
+    from .attachments import Attachments
+
     return Attachments(
         store,
-        blobs,
+        open_blobs(settings),
         Signer(read_secret(settings)),
         lambda: new_id("attachment"),
         types=settings.attachment_types,
         max_bytes=settings.max_attachment_bytes,
         public_url=settings.public_url,
+        taken=observer.attached,
     )
 
 
@@ -368,7 +380,9 @@ def _open_journal(folder: Path | None) -> Iterator[Journal | None]:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, *, journal: bool = True) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, *, journal: bool = True, observer: Observer | None = None
+) -> AsyncIterator[Parts]:
     """Open every part; close them in turn when the block ends.
 
     A database that can't be reached does not stop the start: it is migrated when it is back, and
@@ -377,10 +391,11 @@ async def open_parts(settings: Settings, *, journal: bool = True) -> AsyncIterat
     # Beside the start of Postgres and the engine, and each takes a second or two.
     importing = asyncio.create_task(asyncio.to_thread(importlib.import_module, _SERVER))
     settings.make_data_dir()
+    observer = observer or Observer()
     async with (
         open_passages(settings) as passages,
         open_database(settings) as (dsn, migration_dsn),
-        _open_store(dsn) as store,
+        _open_store(dsn, observer) as store,
         contextlib.AsyncExitStack() as stack,
     ):
         folder = settings.journal_folder if journal else None
@@ -406,8 +421,8 @@ async def open_parts(settings: Settings, *, journal: bool = True) -> AsyncIterat
                 rewriter = Rewriter(opened.rewriting, settings.site_name)
         model = next(iter(models.values()), quoting)
         limit = settings.search_limit
-        search = GuardedSearch(passages)
-        attachments = _make_attachments(settings, store)
+        search = GuardedSearch(passages, observer)
+        attachments = _make_attachments(settings, store, observer)
         server = DocsServer(
             store,
             partial(search.search, limit=limit),
@@ -431,6 +446,9 @@ async def open_parts(settings: Settings, *, journal: bool = True) -> AsyncIterat
                 in_all=settings.daily_tokens,
             ),
             journal=kept,
+            observer=observer,
+            prices=settings.token_prices,
+            log_questions=settings.log_questions,
         )
         parts = Parts(
             settings,

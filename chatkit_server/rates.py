@@ -17,6 +17,7 @@ from starlette.requests import Request
 from .counts import Counts, Hit
 from .errors import RequestError
 from .identity import Identity
+from .observer import Observer
 from .settings import Settings
 
 logger = logging.getLogger("chatkit_server")
@@ -28,14 +29,15 @@ _REPORT_PAUSE = 60.0
 class Limit:
     """How often something may be done by one visitor, or from one address."""
 
+    name: str
     items: tuple[tuple[str, RateLimitItem], ...]
     """With a name each, under which it is counted."""
     sentence: str
 
     @classmethod
-    def read(cls, name: str, text: str, sentence: str) -> Limit:
+    def read(cls, name: str, short: str, text: str, sentence: str) -> Limit:
         items = () if text == "off" else sorted(parse_many(text), key=RateLimitItem.get_expiry)
-        return cls(tuple((f"{name}{n}", item) for n, item in enumerate(items)), sentence)
+        return cls(name, tuple((f"{short}{n}", item) for n, item in enumerate(items)), sentence)
 
 
 class Rates:
@@ -44,22 +46,33 @@ class Rates:
     New secrets are free to make, so that it is the address that holds a visitor who means harm.
     """
 
-    def __init__(self, settings: Settings, counts: Counts) -> None:
+    def __init__(self, settings: Settings, counts: Counts, observer: Observer) -> None:
+        self._observer = observer
         often = "Too many requests came from here in a short time."
         asked = "Those were many questions in a short time."
         crowd = "Many questions came from this network in a short time."
         self._counts = counts
         self._proxy_known = bool(settings.trusted_proxies)
-        self._address_requests = Limit.read("ar", settings.address_requests, often)
-        self._visitor_requests = Limit.read("vr", settings.visitor_requests, often)
-        self._address_messages = Limit.read("am", settings.address_messages, crowd)
-        self._visitor_messages = Limit.read("vm", settings.visitor_messages, asked)
+        self._address_requests = Limit.read(
+            "address_requests", "ar", settings.address_requests, often
+        )
+        self._visitor_requests = Limit.read(
+            "visitor_requests", "vr", settings.visitor_requests, often
+        )
+        self._address_messages = Limit.read(
+            "address_messages", "am", settings.address_messages, crowd
+        )
+        self._visitor_messages = Limit.read(
+            "visitor_messages", "vm", settings.visitor_messages, asked
+        )
         self._refused = 0
         self._reported = -math.inf
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+    async def open(
+        cls, settings: Settings, observer: Observer | None = None
+    ) -> AsyncIterator[Self]:
         """Counts in Redis where the settings name one; it need not be up.
 
         Raises:
@@ -67,7 +80,12 @@ class Rates:
         """
         url = settings.redis_url
         async with Counts.open(url.get_secret_value() if url else None) as counts:
-            yield cls(settings, counts)
+            yield cls(settings, counts, observer or Observer())
+
+    @property
+    def redis_is_away(self) -> bool | None:
+        """Whether each process counts by itself for a while; None where there is no Redis."""
+        return self._counts.shared_is_away
 
     def guard(self, identity: Identity) -> Identity:
         """The same identity, which refuses with 429 those who ask for anything too often.
@@ -103,6 +121,7 @@ class Rates:
         if wait is None:
             return
         self._report()
+        self._observer.limited(limit.name)
         seconds = max(1, math.ceil(wait))
         raise RequestError(
             429, "rate_limited", f"{limit.sentence} {_try_again(seconds)}", retry_after=seconds

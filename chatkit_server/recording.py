@@ -130,6 +130,7 @@ class RecordingServer(ChatKitServer[RequestContext]):
             fresh = await self._finish(thread, context)
         except ConnectionError as error:
             turn.outcome = "failed"
+            turn.spoilt = True
             logger.warning("turn %s could not be stored: %s", turn.id, error)
             ending = ending or [_error("This answer could not be saved. Copy it if you need it.")]
         else:

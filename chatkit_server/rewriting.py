@@ -21,6 +21,7 @@ from .breaker import Breaker, BreakerOpenError
 from .failures import is_outage
 from .meter import Meter
 from .record import text_of
+from .running import name_of
 
 logger = logging.getLogger("chatkit_server")
 
@@ -53,9 +54,15 @@ class Rewriter:
         self._model = model
         self._instructions = _INSTRUCTIONS.format(site=site_name)
         self._within = within
+        self.model_name = name_of(model)
         self._breaker = Breaker(
             "rewriting model", lambda error: isinstance(error, TimeoutError) or is_outage(error)
         )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the model is left in peace."""
+        return self._breaker.is_open
 
     async def rewrite(self, items: Sequence[ThreadItem], meter: Meter) -> str | None:
         """The last question of these items, oldest first, as a query that stands alone."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from agents import (
@@ -15,6 +16,7 @@ from agents import (
     Tool,
     TResponseInputItem,
 )
+from agents.models.interface import Model
 from agents.result import RunResultStreaming
 from chatkit.store import Store
 from chatkit.types import (
@@ -34,8 +36,10 @@ from openai.types.responses import (
 from .context import RequestContext
 from .lease import HISTORY
 from .meter import Meter
+from .observer import Ending
 from .record import text_of
 from .thoughts import is_empty_thinking
+from .tracing import begin, end, note
 from .turn import Turn
 
 
@@ -98,12 +102,38 @@ def _is_refusal(event: StreamEvent) -> bool:
     return False
 
 
-class Watch(RunHooks[Any]):
-    """Counts model calls and tells the reader which tool is at work."""
+def name_of(model: str | Model | None) -> str:
+    """What a model is called in the log and in metrics."""
+    return str(getattr(model, "model", model if isinstance(model, str) else type(model).__name__))
 
-    def __init__(self, turn: Turn, meter: Meter) -> None:
+
+class Watch(RunHooks[Any]):
+    """Counts and times model calls, and tells the reader which tool is at work.
+
+    Args:
+        turn: That the run is for.
+        meter: Counts tokens.
+        ended: Is told of each call of the model that ends: its seconds, and how. None for what
+            only quotes, which is no call of a model.
+        model: What the model is called.
+    """
+
+    def __init__(
+        self, turn: Turn, meter: Meter, ended: Callable[[float, Ending], None] | None, model: str
+    ) -> None:
         self._turn = turn
         self._meter = meter
+        self._told = ended
+        self._model = model
+        self._called_at: float | None = None
+        self._span: Any = None
+
+    def cut(self, ending: Ending) -> None:
+        """The run is over; a call that still goes on ended with it."""
+        if self._called_at is not None and self._told is not None:
+            self._told(time.perf_counter() - self._called_at, ending)
+            end(self._span, failed=ending == "failed")
+            self._called_at = None
 
     async def on_llm_start(
         self,
@@ -113,12 +143,21 @@ class Watch(RunHooks[Any]):
         input_items: list[TResponseInputItem],
     ) -> None:
         self._turn.count("model_calls")
+        if self._told is not None:
+            self._called_at = time.perf_counter()
+            self._span = begin("model", {"model": self._model})
         self._meter.begin(system_prompt, input_items)
 
     async def on_llm_end(
         self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse
     ) -> None:
         self._meter.end(response)
+        note(
+            self._span,
+            input_tokens=response.usage.input_tokens,
+            output_tokens=response.usage.output_tokens,
+        )
+        self.cut("ok")
 
     async def on_tool_start(
         self, context: RunContextWrapper[Any], agent: Agent[Any], tool: Tool

@@ -45,6 +45,7 @@ from chatkit.types import (
     is_streaming_req,
 )
 from pydantic_core import PydanticSerializationError
+from structlog.contextvars import bind_contextvars
 
 from .allowance import Allowance
 from .answer import Answerer, Render, Search
@@ -58,10 +59,13 @@ from .followed import FollowedServer
 from .journal import Journal
 from .journaled import JournaledStore
 from .lease import Lease, TurnStore
+from .observer import Observer
 from .offers import Offers
+from .prices import TokenPrice, cost
 from .record import words_of
 from .rewriting import Rewriter
 from .sdk import REQUESTS
+from .tracing import note, span
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
@@ -88,6 +92,9 @@ class DocsServer(FollowedServer):
         files: What the model gets of them; their names alone without it.
         transcriber: Takes dictation; without it the server takes none.
         journal: Takes what the store can't while it is away.
+        observer: Is told of each turn's end.
+        prices: Of tokens, by model, for an estimate of what a turn costs.
+        log_questions: Whether the log shows what readers ask.
     """
 
     def __init__(
@@ -109,7 +116,13 @@ class DocsServer(FollowedServer):
         transcriber: Transcriber | None = None,
         allowance: Allowance | None = None,
         journal: Journal | None = None,
+        observer: Observer | None = None,
+        prices: Mapping[str, TokenPrice] | None = None,
+        log_questions: bool = False,
     ) -> None:
+        self._observer = observer or Observer()
+        self._prices = prices or {}
+        self._log_questions = log_questions
         turns: dict[str, Turn] = {}
         self.allowance = allowance or Allowance(store.add_usage)
         self.journaled = JournaledStore(store, turns, self.allowance.judge, journal)
@@ -133,7 +146,13 @@ class DocsServer(FollowedServer):
             history_tokens=history_tokens,
             site_url=site_url,
             files=files,
+            observer=self._observer,
         )
+
+    @property
+    def leases(self) -> int:
+        """How many threads the turns of this process hold."""
+        return len(self._turns)
 
     # Requests
 
@@ -223,7 +242,8 @@ class DocsServer(FollowedServer):
     ) -> AsyncGenerator[bytes, None]:
         """The frames of one streamed request. An error before the first one is the caller's."""
         turn = context.turn = context.turn or Turn(request.type)
-
+        # For all that is logged in its task, and in those that it starts.
+        bind_contextvars(turn_id=turn.id)
         deadline = asyncio.get_running_loop().call_later(self._turn_timeout, turn.time_out)
         match request:
             case ThreadsCreateReq() | ThreadsAddUserMessageReq():
@@ -232,31 +252,37 @@ class DocsServer(FollowedServer):
                 events = self._retry_turn(request, context, turn)
             case _:
                 events = self._other_turn(request, context, turn)
-        try:
-            async for event in events:
-                turn.mark("first_event")
-                if (frame := self._frame(event, context)) is not None:
-                    yield frame
-        except asyncio.CancelledError:
-            turn.outcome = "stopped"
-            raise
-        except (RequestError, NotFoundError):
-            turn.outcome = "refused"
-            raise
-        except Exception:
-            turn.outcome = "failed"
-            raise
-        finally:
-            deadline.cancel()
-            turn.drop_search()
-            self._end(turn)
+        with span("turn", {"turn_id": turn.id, "kind": request.type}) as spanned:
+            try:
+                async for event in events:
+                    turn.mark("first_event")
+                    if (frame := self._frame(event, context)) is not None:
+                        yield frame
+            except asyncio.CancelledError:
+                turn.outcome = "stopped"
+                raise
+            except (RequestError, NotFoundError):
+                turn.outcome = "refused"
+                raise
+            except Exception:
+                turn.outcome = "failed"
+                raise
+            finally:
+                deadline.cancel()
+                turn.drop_search()
+                self._end(turn)
+                note(spanned, **turn.summary)
 
     def _end(self, turn: Turn) -> None:
         if turn.thread_id and self._turns.get(turn.thread_id) is turn:
             del self._turns[turn.thread_id]
         self._begun.discard(turn)
         turn.done.set()
-        turn.log()
+        costs = [cost(self._prices, model, *used) for model, used in turn.usage.items()]
+        if known := [one for one in costs if one is not None]:
+            turn.cost = sum(known)
+        turn.log(question=self._log_questions)
+        self._observer.turn_ended(turn)
 
     async def _message_turn(
         self,
@@ -331,6 +357,7 @@ class DocsServer(FollowedServer):
     ) -> Lease:
         turn.user_id = context.user_id
         turn.asked = thread if isinstance(thread, str) else thread.id
+        bind_contextvars(thread_id=turn.asked)
         self._begun.add(turn)
         return Lease(
             self._turn_store, self._turns, turn, thread, message, context, self.allowance.judge

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import logging.config
 import socket
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import click
 import uvicorn
 
+from .exposition import serve_for_workers
+from .logs import is_json, logging_config
 from .response import drain
 from .settings import Settings
 
-# Of others, only what goes wrong; they log each request, some with its content.
-_QUIET = (
-    "httpx", "httpcore", "httpx2", "httpcore2",
-    "openai", "openai.agents", "chatkit", "psycopg.pool",
-)  # fmt: skip
+logger = logging.getLogger("chatkit_server")
+
 _APP = "chatkit_server.app:create_app"
 
 
@@ -28,12 +30,12 @@ class DrainingServer(uvicorn.Server):
     """
 
     drain = 10.0
-    greeting = ""
+    greet: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started and self.greeting:
-            click.echo(self.greeting, err=True)
+        if self.started and self.greet is not None:
+            self.greet()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -42,14 +44,25 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run_server(settings: Settings, *, host: str, workers: int) -> None:
-    """Serve until a signal ends it; exits with 3 where the app can't start, as uvicorn does."""
+def run_server(settings: Settings, *, host: str, workers: int, notes: Sequence[str] = ()) -> None:
+    """Serve until a signal ends it; exits with 3 where the app can't start, as uvicorn does.
+
+    Args:
+        settings: Of the server.
+        host: Address to listen on.
+        workers: Processes that answer.
+        notes: What is said before the start.
+
+    Raises:
+        SettingsError: the metrics' port can't be listened on.
+    """
+    log_config = logging_config(settings.log_level, settings.log_format)
     options: dict[str, Any] = {
         "factory": True,
         "host": host,
         "port": settings.port,
-        # Not set up here: each worker is a process of its own and does it by itself.
-        "log_config": _logging(settings.log_level),
+        # Again in each worker, which is a process of its own.
+        "log_config": log_config,
         "log_level": settings.log_level,
         "access_log": settings.log_level == "debug",
         "server_header": False,
@@ -57,46 +70,31 @@ def run_server(settings: Settings, *, host: str, workers: int) -> None:
         "proxy_headers": False,
         "ws": "none",
     }
+    logging.config.dictConfig(log_config)
+
+    def say(line: str) -> None:
+        if is_json(settings.log_format):
+            logger.info("%s", line)
+        else:
+            click.echo(line, err=True)
+
+    for note in notes:
+        say(note)
     shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104
     ready = f"Ready: http://{shown}:{settings.port}{'/' if settings.site_dir else '/chat'}"
     if workers > 1:
         # Workers are uvicorn's own servers; what still runs after this is stopped and kept.
         grace = max(1, round(settings.drain))
-        click.echo(ready, err=True)
-        uvicorn.run(_APP, workers=workers, timeout_graceful_shutdown=grace, **options)
+        say(ready)
+        metrics = serve_for_workers(settings) if settings.metrics_port else nullcontext()
+        with metrics:
+            uvicorn.run(_APP, workers=workers, timeout_graceful_shutdown=grace, **options)
         return
     server = DrainingServer(uvicorn.Config(_APP, timeout_graceful_shutdown=5, **options))
     server.drain = settings.drain
-    server.greeting = ready
+    server.greet = lambda: say(ready)
     with contextlib.suppress(KeyboardInterrupt):
         # uvicorn raises the signal again once everything is closed.
         server.run()
     if not server.started:
         raise SystemExit(3)
-
-
-class WithoutQuery(logging.Filter):
-    """Takes the query out of uvicorn's line for a request: a signed address is a key."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple) and len(record.args) == 5:
-            address, method, path, *rest = record.args
-            record.args = (address, method, str(path).partition("?")[0], *rest)
-        return True
-
-
-def _logging(level: str) -> dict[str, Any]:
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {
-            "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
-        },
-        "filters": {"without_query": {"()": f"{__name__}.WithoutQuery"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "root": {"level": level.upper(), "handlers": ["stderr"]},
-        "loggers": {
-            **{name: {"level": "WARNING"} for name in _QUIET},
-            "uvicorn.access": {"filters": ["without_query"]},
-        },
-    }

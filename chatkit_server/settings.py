@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import SettingsError
 from .filetypes import TYPES, FileType
+from .prices import TokenPrice, read_prices
 
 Languages = Literal[
     "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek",
@@ -321,6 +322,20 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="What is logged."
     )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`json`, or `text` for people; `auto` is text on a terminal."
+    )
+    log_questions: bool = Field(
+        False, description="Adds the reader's question to the line that each turn writes."
+    )
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Serves metrics for Prometheus on a port of their own."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address that CHATKIT_METRICS_PORT is on.")
+    token_prices: Annotated[Mapping[str, TokenPrice], NoDecode] = Field(
+        {},
+        description="What a million tokens cost, as MODEL=INPUT/OUTPUT by commas, for an estimate.",
+    )
 
     @field_validator(
         "allowed_origins", "models", "tools", "trusted_proxies", "attachment_types", mode="before"
@@ -364,6 +379,11 @@ class Settings(BaseSettings):
                 '{"must": [{"key": "metadata.public", "match": {"value": true}}]}'
             )
         return found
+
+    @field_validator("token_prices", mode="before")
+    @classmethod
+    def _read_prices(cls, value: object) -> object:
+        return read_prices(value) if isinstance(value, str) else value
 
     @field_validator("allowed_origins")
     @classmethod

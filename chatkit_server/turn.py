@@ -59,6 +59,12 @@ class Turn:
         """Set where this turn only quotes the docs: what the reader is told."""
         self.by_model = False
         """Whether a model has written the answer, to its end."""
+        self.answered_by: str | None = None
+        """The model that was asked for the answer, or `quotes`; the last one where it failed."""
+        self.usage: dict[str, tuple[int, int]] = {}
+        """Tokens that were read and written, by model."""
+        self.cost: float | None = None
+        """What they cost, where that is known."""
         self.record = Record()
         self.partial: list[ThreadItem] = []
         """What is there of answers that were stopped."""
@@ -81,7 +87,7 @@ class Turn:
         self.finished = False
         """Whether the lease is given back and everything is stored."""
         self.spoilt = False
-        """Whether some of its items could not be stored."""
+        """Whether some of its items could not be stored, or none."""
         self.search: asyncio.Task[Sequence[Hit]] | None = None
         self.searched = ""
         """What `search` looks for."""
@@ -166,14 +172,43 @@ class Turn:
     def count(self, name: str, amount: int = 1) -> None:
         self._counts[name] = self._counts.get(name, 0) + amount
 
+    @property
+    def summary(self) -> dict[str, str | int | None]:
+        """What a trace says of it."""
+        return {
+            "thread_id": self.thread_id,
+            "outcome": self.outcome,
+            "model": self.answered_by,
+            "passages": len(self.sources),
+            **self._counts,
+        }
+
+    def at(self, name: str) -> float | None:
+        """When that happened, in seconds after the start."""
+        return self._marks[name] / 1000 if name in self._marks else None
+
+    def counted(self, name: str) -> int:
+        return self._counts.get(name, 0)
+
+    def use(self, model: str, input_tokens: int, output_tokens: int) -> None:
+        """A model has read and written tokens for this turn."""
+        asked, written = self.usage.get(model, (0, 0))
+        self.usage[model] = asked + input_tokens, written + output_tokens
+        self.count("input_tokens", input_tokens)
+        self.count("output_tokens", output_tokens)
+
     def gap(self, items: Sequence[ThreadItem]) -> dict[str, Any] | None:
         """What the site's owner is to know of a question that the docs did not answer."""
         if self.inquiry is None:
             return None
         return self.inquiry.gap(items, finished=self.by_model and self.outcome == "completed")
 
-    def log(self) -> None:
-        """Write the turn's one line: outcome, times in ms, counts; nothing that a user wrote."""
+    def log(self, *, question: bool = False) -> None:
+        """Write the turn's one line: outcome, times in ms, counts.
+
+        Args:
+            question: Whether it has what the reader asked; nothing that a user wrote otherwise.
+        """
         self.mark("end")
         line: dict[str, Any] = {
             "event": "turn",
@@ -181,14 +216,19 @@ class Turn:
             "turn_id": self.id,
             "thread_id": self.thread_id,
             "outcome": self.outcome,
+            "model": self.answered_by,
             "ms": self._marks,
             **self._counts,
             "passages": len(self.sources),
         }
+        if self.cost is not None:
+            line["cost"] = round(self.cost, 6)
         if self.inquiry is not None:
             line |= {
                 "query": self.inquiry.wording,
                 "covered": self.inquiry.covered,
                 "confidence": self.inquiry.confidence,
             }
-        logger.info("%s", json.dumps(line))
+            if question:
+                line |= {"question": self.inquiry.question, "searched": self.inquiry.query}
+        logger.info("%s", json.dumps(line), extra={"fields": line})

@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.fixtures.postgres",
+    "tests.fixtures.pooler",
     "tests.fixtures.search",
     "tests.fixtures.s3",
     "tests.fixtures.app",
@@ -9,4 +10,5 @@ pytest_plugins = [
     "tests.fixtures.files",
     "tests.fixtures.browser",
     "tests.fixtures.redis",
+    "tests.fixtures.traces",
 ]

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import psycopg
@@ -48,6 +48,20 @@ class Flight(NamedTuple):
     """The statements may have been carried out twice."""
 
 
+Watch: TypeAlias = Callable[[int], AbstractContextManager[object]]
+"""Around each round trip; is told how many statements it carries."""
+
+
+class PoolState(NamedTuple):
+    """The connections at this moment."""
+
+    size: int
+    idle: int
+    waiting: int
+    """Calls that wait for one."""
+    most: int
+
+
 class Database:
     """A pool of connections without session state, so that any pooler may stand between.
 
@@ -55,15 +69,18 @@ class Database:
     at once, until a probe in the background has found it again.
     """
 
-    def __init__(self, pool: AsyncConnectionPool) -> None:
+    def __init__(self, pool: AsyncConnectionPool, watch: Watch | None = None) -> None:
         self._pool = pool
+        self._watch = watch or _unwatched
         self._in_flight = 0
         self._answered_at = -_PATIENCE
         self._probe: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, dsn: str, *, max_size: int = 10) -> AsyncIterator[Self]:
+    async def open(
+        cls, dsn: str, *, max_size: int = 10, watch: Watch | None = None
+    ) -> AsyncIterator[Self]:
         """Connect in the background, and close the pool when the block ends."""
         pool = AsyncConnectionPool(
             connection_string(dsn),
@@ -79,7 +96,7 @@ class Database:
         )
         # Not waited for: a server that starts during an outage comes up degraded.
         await pool.open(wait=False)
-        database = cls(pool)
+        database = cls(pool, watch)
         try:
             yield database
         finally:
@@ -87,6 +104,21 @@ class Database:
                 database._probe.cancel()
                 await asyncio.wait([database._probe])
             await pool.close()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether calls fail at once, since the database could not be reached."""
+        return self._probe is not None
+
+    @property
+    def pool_state(self) -> PoolState:
+        found = self._pool.get_stats()
+        return PoolState(
+            found.get("pool_size", 0),
+            found.get("pool_available", 0),
+            found.get("requests_waiting", 0),
+            self._pool.max_size,
+        )
 
     async def fly(self, *statements: Statement, patient: bool = False) -> Flight:
         """Carry out the statements in one round trip, all or none of them.
@@ -158,11 +190,12 @@ class Database:
     ) -> list[list[Row]]:
         self._in_flight += 1
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN):
-                async with connection.pipeline():
-                    cursors = [await connection.execute(*statement) for statement in statements]
-                # Fetching inside the block would wait for each answer on its own.
-                found = [await c.fetchall() if c.description else [] for c in cursors]
+            with self._watch(len(statements)):
+                async with asyncio.timeout(_ANSWER_WITHIN):
+                    async with connection.pipeline():
+                        cursors = [await connection.execute(*statement) for statement in statements]
+                    # Fetching inside the block would wait for each answer on its own.
+                    found = [await c.fetchall() if c.description else [] for c in cursors]
             self._answered_at = time.monotonic()
             return found
         finally:
@@ -186,6 +219,10 @@ class Database:
                 logger.warning("the database is back")
                 self._probe = None
                 return
+
+
+def _unwatched(statements: int) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def connection_string(dsn: str) -> str:

@@ -11,7 +11,7 @@ from psycopg.sql import Composed
 from chatkit_stores import attachments, statements
 from chatkit_stores.answering import Switches
 from chatkit_stores.attachments import Attachments
-from chatkit_stores.database import Database, Query, Row
+from chatkit_stores.database import Database, PoolState, Query, Row, Watch
 from chatkit_stores.errors import TurnLostError
 from chatkit_stores.ids import new_id
 from chatkit_stores.restored import Restores
@@ -43,14 +43,32 @@ class PostgresStore(Turns, Restores, Attachments, Switches, Unanswered, Store[St
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, dsn: str, *, max_size: int = 10) -> AsyncIterator[Self]:
-        """Connect in the background, and close the connections when the block ends."""
-        async with Database.open(dsn, max_size=max_size) as database:
+    async def open(
+        cls, dsn: str, *, max_size: int = 10, watch: Watch | None = None
+    ) -> AsyncIterator[Self]:
+        """Connect in the background, and close the connections when the block ends.
+
+        Args:
+            dsn: Of the database, or of a pooler before it.
+            max_size: Connections at most.
+            watch: Put around each round trip, to time it.
+        """
+        async with Database.open(dsn, max_size=max_size, watch=watch) as database:
             yield cls(database)
 
     async def ping(self) -> None:
         """Return when the database answers; `StoreUnavailableError` otherwise."""
         await self._database.ask({}, statements.PING)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether calls fail at once, since the database could not be reached."""
+        return self._database.is_away
+
+    @property
+    def pool_state(self) -> PoolState:
+        """The connections at this moment."""
+        return self._database.pool_state
 
     async def found_again(self) -> None:
         """Return when the database has been found again after an outage; at once without one.

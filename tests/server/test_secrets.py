@@ -25,6 +25,7 @@ from chatkit_server.testing import Break, Call, Fail, ModelRequest, Say, Scripte
 from tests.fixtures.app import Client, message
 from tests.fixtures.files import upload_directly
 from tests.fixtures.redis import RedisServer
+from tests.fixtures.traces import Collector
 from tests.server.test_cli import free_port
 
 MARK = "hunter2"
@@ -172,6 +173,19 @@ def find(texts: dict[str, str], issued: list[str]) -> list[str]:
     ]
 
 
+def doctor(folder: Path, variables: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "chatkit_server", "doctor"],
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1, done.stderr
+    return done.stdout + done.stderr
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "secret_tools.py").write_text(TOOL)
@@ -179,7 +193,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_nothing_leaks_while_everything_works(
-    folder: Path, database_url: str, docs_data: Path, redis_server: RedisServer
+    folder: Path,
+    database_url: str,
+    docs_data: Path,
+    redis_server: RedisServer,
+    collector: Collector,
 ) -> None:
     def answer(request: ModelRequest) -> Any:
         script = [
@@ -213,16 +231,30 @@ def test_nothing_leaks_while_everything_works(
             "CHATKIT_ALLOW_ANONYMOUS": "1",
             "CHATKIT_TOOLS": "secret_tools:lookup",
             "CHATKIT_LOG_LEVEL": "debug",
+            "CHATKIT_METRICS_PORT": str(free_port()),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         }
         with serve(folder, variables) as (url, said):
             answers = drive(url, issued)
+            metrics = httpx.get(f"http://127.0.0.1:{variables['CHATKIT_METRICS_PORT']}").text
+        checked = doctor(folder, variables)
     log = said.read_text()
+    texts = {
+        "log": log,
+        "answers": without_own_words(answers),
+        "metrics": metrics,
+        "traces": collector.raw.decode(errors="replace"),
+        "doctor": checked,
+    }
 
     assert {answer.status_code for answer in answers} >= {200, 400, 401, 404, 415, 501}
     assert len(model.requests) >= 6
     assert "outcome" in log
-    assert "DEBUG" in log
-    assert find({"log": log, "answers": without_own_words(answers)}, issued) == []
+    assert '"level": "debug"' in log
+    assert "chatkit_turns_total" in metrics
+    assert {span.name for span in collector.spans} >= {"request", "turn", "model", "store"}
+    assert "error    answers" in checked
+    assert find(texts, issued) == []
 
 
 def test_nothing_leaks_while_everything_is_down(folder: Path, docs_data: Path) -> None:
@@ -258,6 +290,7 @@ def test_nothing_leaks_while_everything_is_down(folder: Path, docs_data: Path) -
         )
         assert done.returncode != 0
         texts[command[0]] = done.stdout + done.stderr
+    texts["doctor"] = doctor(folder, variables)
 
     assert 503 in {answer.status_code for answer in answers}
     assert find(texts, issued) == []

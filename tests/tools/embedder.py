@@ -1,4 +1,4 @@
-"""A small server that speaks `/v1/embeddings`, with vectors made of hashed words."""
+"""A small server that speaks `/v1/embeddings`, with vectors made of hashed words, and says OK."""
 
 import json
 import math
@@ -66,6 +66,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.keys.add(self.headers["Authorization"])
+        if not self.server.fails and self.path == "/v1/chat/completions":
+            self._chat()
+            return
         status, answer = (500, {"error": {"message": "out of order"}})
         if not self.server.fails and self.path == "/v1/embeddings":
             assert body["encoding_format"] == "float"
@@ -77,6 +80,21 @@ class _Handler(BaseHTTPRequestHandler):
         content = json.dumps(answer).encode()
         self.send_response_only(status)
         self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _chat(self) -> None:
+        """A model that says OK, as a stream."""
+        base = {"id": "chatcmpl_1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+        choices = [
+            {"index": 0, "delta": {"role": "assistant", "content": "OK"}, "finish_reason": None},
+            {"index": 0, "delta": {}, "finish_reason": "stop"},
+        ]
+        chunks = [json.dumps({**base, "choices": [choice]}) for choice in choices]
+        content = "".join(f"data: {chunk}\n\n" for chunk in [*chunks, "[DONE]"]).encode()
+        self.send_response_only(200)
+        self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

@@ -229,6 +229,11 @@ class Passages:
         finally:
             self._view = None
 
+    @property
+    def goes_by_words(self) -> bool:
+        """Whether searches do without vectors for a while, since the model for them failed."""
+        return time.monotonic() < self._rests_until
+
     async def check_model(self) -> ModelCheck | None:
         """Embed a few stored texts again, and stop searching by vectors of another model.
 

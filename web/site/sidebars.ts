@@ -22,6 +22,7 @@ const sidebars: SidebarsConfig = {
         "tools",
         "store-conformance",
         "operations",
+        "watching",
         "evaluate",
       ],
     },

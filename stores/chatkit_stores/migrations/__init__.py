@@ -41,6 +41,12 @@ async def migrate(dsn: str) -> list[str]:
         raise StoreError(f"the database cannot be migrated: {exc}") from exc
 
 
+def compare(applied: set[str]) -> tuple[list[str], list[str]]:
+    """What is missing of this version's migrations, and what only a newer version knows."""
+    known = _migrations()
+    return [name for name in known if name not in applied], sorted(applied - known.keys())
+
+
 def _migrations() -> dict[str, bytes]:
     folder = files(__name__)
     paths = sorted((path for path in folder.iterdir() if path.name.endswith(".sql")), key=str)

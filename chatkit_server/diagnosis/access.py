@@ -1,0 +1,120 @@
+"""What the environment says, and who may use the server by it."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from chatkit_server.keyset import KeySet
+from chatkit_server.settings import Settings, variable
+from chatkit_server.tracing import is_asked_for
+
+from .check import Check
+
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+# Of secrets that lie in files.
+_FILE = "_FILE"
+
+
+def check_settings() -> list[Check]:
+    """Variables that look like ours and are none."""
+    known = {variable(name, field) for name, field in Settings.model_fields.items()}
+    given = {name for name in (*os.environ, *dotenv_values(".env")) if name.startswith("CHATKIT_")}
+    strange = sorted(name for name in given if name.removesuffix(_FILE) not in known)
+    if not strange:
+        return [Check("settings", "ok", "The settings are valid.")]
+    meant = []
+    for name in strange:
+        near = difflib.get_close_matches(name, known, 1, 0.8)
+        meant.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    return [
+        Check(
+            "settings",
+            "warning",
+            f"The settings are valid, and nothing reads: {', '.join(meant)}.",
+            "Correct the names, or remove them; .env.example lists all that there are.",
+        )
+    ]
+
+
+def check_origins(settings: Settings) -> list[Check]:
+    if not settings.anonymous and not settings.jwt_on:
+        return [
+            Check(
+                "origins",
+                "error",
+                "Nobody may ask: CHATKIT_ALLOW_ANONYMOUS is off, and no JWT key is set.",
+                "Set CHATKIT_JWT_SECRET or CHATKIT_JWT_JWKS_URL, or CHATKIT_ALLOW_ANONYMOUS=1.",
+            )
+        ]
+    origins = settings.allowed_origins
+    plain = [o for o in origins if o.startswith("http://") and urlsplit(o).hostname not in _LOCAL]
+    if plain:
+        return [
+            Check(
+                "origins",
+                "warning",
+                f"Pages without TLS may call the server: {', '.join(plain)}.",
+                "Whoever is on the way can read a visitor's secret there: serve them by https.",
+            )
+        ]
+    site = _origin(settings.site_url)
+    if site and site not in (*origins, _origin(settings.public_url)):
+        return [
+            Check(
+                "origins",
+                "warning",
+                f"The site of CHATKIT_SITE_URL, {site}, may not call the server from its pages.",
+                f"Add it to CHATKIT_ALLOWED_ORIGINS, unless a proxy serves both at {site}.",
+            )
+        ]
+    others = f"pages of {', '.join(origins)}" if origins else "no page of another origin"
+    who = "anonymous visitors" if settings.anonymous else "only readers with a token"
+    return [
+        Check("origins", "ok", f"Pages of its own origin and {others} may call it, {who} may ask.")
+    ]
+
+
+def _origin(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+async def check_tokens(settings: Settings) -> list[Check]:
+    if settings.jwt_jwks_url is None:
+        return []
+    keys = await KeySet(settings.jwt_jwks_url).count()
+    # Not its path or query, which may hold a key.
+    host = urlsplit(settings.jwt_jwks_url).hostname
+    if keys:
+        return [Check("tokens", "ok", f"{host} has {keys} keys that tokens can be verified by.")]
+    return [
+        Check(
+            "tokens",
+            "error",
+            f"No key for tokens could be fetched from {host}.",
+            "Check CHATKIT_JWT_JWKS_URL, and that this machine may reach it. Until then no token "
+            "is accepted.",
+        )
+    ]
+
+
+def check_traces() -> list[Check]:
+    if not is_asked_for():
+        return []
+    if importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.sdk"):
+        return [Check("traces", "ok", "OTEL_* variables ask for traces, which are sent.")]
+    return [
+        Check(
+            "traces",
+            "warning",
+            "OTEL_* variables ask for traces, and the package for them is not installed.",
+            "pip install 'chatkit-server[otel]', or set OTEL_SDK_DISABLED=true.",
+        )
+    ]
