@@ -24,6 +24,7 @@ help: ## Show this list
 run: .make/python .make/site ## Set everything up, index the docs, serve them with the chat
 	@$(BIN)/chatkit-server index web/site/build
 	@CHATKIT_SITE_DIR=web/site/build CHATKIT_SITE_NAME="$${CHATKIT_SITE_NAME:-chatkit-server}" \
+		CHATKIT_LOG_FORMAT="$${CHATKIT_LOG_FORMAT:-text}" \
 		exec $(BIN)/chatkit-server serve
 
 .PHONY: site

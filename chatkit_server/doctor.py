@@ -56,9 +56,11 @@ async def run_checks(settings: Settings) -> list[Check]:
     # Folders first: the embedded parts make them.
     told = [check_settings(), check_folders(settings), check_origins(settings), check_traces()]
     settled, folders, origins, traces = told
-    asked = await asyncio.gather(
+    # By itself: an embedded engine that was started ends again where the imports of the other
+    # checks keep this process from joining it.
+    collection = await _check_collection(settings)
+    database, *asked = await asyncio.gather(
         check_database(settings),
-        _check_collection(settings),
         check_reranker(settings),
         check_models(settings),
         check_dictation(settings),
@@ -66,8 +68,8 @@ async def run_checks(settings: Settings) -> list[Check]:
         check_attachments(settings),
         check_redis(settings),
     )
-    checks = [settled, *asked[:5], origins, asked[5], folders, *asked[6:], traces]
-    return [check for group in checks for check in group]
+    checks = [settled, database, collection, *asked[:3], origins, asked[3], folders, *asked[4:]]
+    return [check for group in (*checks, traces) for check in group]
 
 
 async def _check_collection(settings: Settings) -> list[Check]:
@@ -79,7 +81,12 @@ async def _check_collection(settings: Settings) -> list[Check]:
         said = sentence(error)
         if said is None:
             raise
-        advice = "Check QDRANT_URL and QDRANT_API_KEY." if settings.qdrant_url else ""
+        log = settings.data_dir / "search" / "engine.log"
+        advice = (
+            "Check QDRANT_URL and QDRANT_API_KEY."
+            if settings.qdrant_url
+            else f"Run it again; the engine's own log is {log}."
+        )
         return [Check("search", "error", say(said), advice)]
     return [
         Check(found.name, found.status, found.message, found.advice, found.details)

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, get_args
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -15,9 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from . import __version__
 from .observer import Ending, Observer, Step
 from .prices import TokenPrice, cost
-
-if TYPE_CHECKING:
-    from .turn import Turn
+from .turn import Outcome, Turn
 
 SAMPLED_EVERY = 5.0
 """Seconds between two looks at what only has a state."""
@@ -131,6 +129,22 @@ class Metrics(Observer):
         )
         self._memory = self._gauge("memory_bytes", "Memory of the process, resident")
         self._info.labels(__version__).set(1)
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Show what has not happened yet: a series that begins with its first case never rises."""
+        for kind in ("threads.create", "threads.add_user_message", "threads.retry_after_item"):
+            for outcome in get_args(Outcome):
+                self._turns.labels(kind, outcome)
+        for covered in ("yes", "no", "unknown"):
+            self._questions.labels(covered)
+        for limit in ("address_requests", "visitor_requests", "address_messages",
+                      "visitor_messages"):  # fmt: skip
+            self._limited.labels(limit)
+        for ending in get_args(Ending):
+            self._search.labels(ending)
+            self._store.labels(ending)
+        self._requests.labels("/chatkit", "POST", 500)
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(f"chatkit_{name}", says, labels, registry=self.registry)
@@ -178,6 +192,8 @@ class Metrics(Observer):
         histogram.labels(ending).observe(seconds)
 
     def call_ended(self, model: str, seconds: float, ending: Ending) -> None:
+        for each in get_args(Ending):
+            self._call.labels(model, each)
         self._call.labels(model, ending).observe(seconds)
 
     def limited(self, limit: str) -> None:

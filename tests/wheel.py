@@ -73,7 +73,7 @@ def try_out(wheel: Path, place: Path) -> None:
     ) as server:
         assert server.stderr is not None
         for line in server.stderr:
-            if line.startswith("Ready: "):
+            if "Ready: " in line:
                 break
         try:
             client = Client(f"http://127.0.0.1:{port}")

@@ -35,7 +35,7 @@ async def check_database(settings: Settings) -> list[Check]:
             advice = "Check DATABASE_URL and DATABASE_URL_UNPOOLED, and that the database lets this"
             advice += " machine in."
         return [Check("database", "error", say(str(error)), "" if embedded else advice)]
-    place = f"embedded in {settings.data_dir}, for one machine" if embedded else "on a server"
+    place = f", embedded in {settings.data_dir} for one machine," if embedded else ""
     return [
         _reached(found, place),
         _migrations(found, settings),
@@ -47,7 +47,7 @@ async def check_database(settings: Settings) -> list[Check]:
 def _reached(found: Inspection, place: str) -> Check:
     ms = found.round_trip_seconds * 1000
     message = (
-        f"PostgreSQL {found.version} {place} answers in {ms:.0f} ms, and took "
+        f"PostgreSQL {found.version}{place} answers in {ms:.0f} ms, and took "
         f"{found.connect_seconds * 1000:.0f} ms to connect."
     )
     details = {
@@ -59,7 +59,7 @@ def _reached(found: Inspection, place: str) -> Check:
         return Check(
             "database",
             "error",
-            f"PostgreSQL {found.version} {place} takes no writes.",
+            f"PostgreSQL {found.version}{place} takes no writes.",
             "DATABASE_URL leads to a read replica, or to a primary that was replaced: name the "
             "address of the primary.",
             details,

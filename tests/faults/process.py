@@ -83,6 +83,7 @@ class ServerProcess:
                     "PATH": os.environ["PATH"],
                     "HOME": str(self._folder),
                     "PYTHONPATH": os.pathsep.join(sys.path),
+                    "CHATKIT_LOG_FORMAT": "text",
                     **_NO_LIMITS,
                     **self._settings,
                 },

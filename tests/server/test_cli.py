@@ -267,7 +267,7 @@ def read_until_ready(server: subprocess.Popen[str]) -> str:
     said = ""
     for line in server.stderr:
         said += line
-        if line.startswith("Ready: "):
+        if "Ready: " in line:
             break
     return said
 

@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chatkit_server.logs import logging_config
@@ -144,6 +145,21 @@ def test_running_turns_leases_and_limits_show(start_server: StartServer) -> None
 def test_without_a_port_nothing_is_counted_or_served(start_server: StartServer) -> None:
     with start_server() as url:
         assert httpx.get(f"{url}/metrics").status_code == 404
+
+
+def test_what_alerts_count_is_there_before_it_happens() -> None:
+    shown = generate_latest(Metrics().registry).decode()
+
+    for series in (
+        'chatkit_turns_total{kind="threads.create",outcome="failed"} 0.0',
+        'chatkit_requests_total{method="POST",route="/chatkit",status="500"} 0.0',
+        'chatkit_rate_limited_total{limit="visitor_messages"} 0.0',
+        'chatkit_questions_total{covered="no"} 0.0',
+        "chatkit_fallbacks_total 0.0",
+        "chatkit_unsaved_turns_total 0.0",
+        "chatkit_journal_dropped_total 0.0",
+    ):
+        assert series in shown
 
 
 def test_a_taken_port_is_a_sentence_at_the_start(tmp_path: Path) -> None:
