@@ -88,7 +88,15 @@ def run_server(settings: Settings, *, host: str, workers: int, notes: Sequence[s
         say(ready)
         metrics = serve_for_workers(settings) if settings.metrics_port else nullcontext()
         with metrics:
-            uvicorn.run(_APP, workers=workers, timeout_graceful_shutdown=grace, **options)
+            uvicorn.run(
+                _APP,
+                workers=workers,
+                timeout_graceful_shutdown=grace,
+                # A worker answers nothing while it imports: on a busy machine, uvicorn's own five
+                # seconds end each one before it has begun.
+                timeout_worker_healthcheck=30,
+                **options,
+            )
         return
     server = DrainingServer(uvicorn.Config(_APP, timeout_graceful_shutdown=5, **options))
     server.drain = settings.drain

@@ -196,16 +196,16 @@ def test_the_numbers_of_workers_are_added_up_and_dead_ones_hold_nothing(
     }
     url = f"http://127.0.0.1:{port}"
     with serving(tmp_path, settings, "--workers", "2") as log:
-        until(lambda: value(scrape(metrics), "pool_limit") == 20, 60)
+        until(lambda: value(scrape(metrics), "pool_limit") == 20, 120)
         for _ in range(3):
             Client(url).ask("How do I connect to Neon?")
         before = value(scrape(metrics), "turns_total", outcome="completed")
-        victim = int(httpx.get(f"{url}/healthz").json()["pid"])
+        victim = int(httpx.get(f"{url}/healthz", timeout=30).json()["pid"])
         os.kill(victim, signal.SIGKILL)
-        until(lambda: httpx.get(f"{url}/healthz").json()["pid"] != victim)
+        until(lambda: httpx.get(f"{url}/healthz", timeout=30).json()["pid"] != victim, 60)
         after = scrape(metrics)
         # A third worker takes its place.
-        until(lambda: value(scrape(metrics), "pool_limit") == 20, 60)
+        until(lambda: value(scrape(metrics), "pool_limit") == 20, 120)
         lines = [json.loads(line) for line in log.read_text().splitlines()]
 
     assert before == 3
@@ -235,7 +235,7 @@ def serving(folder: Path, settings: dict[str, str], *arguments: str) -> Iterator
             return False
 
     try:
-        until(ready, 90)
+        until(ready, 240)
         yield log
     finally:
         process.terminate()
