@@ -17,9 +17,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 WEB = Path(__file__).parents[2] / "web"
 BUILD = WEB / "site" / "build"
+ELEMENT = WEB.parent / "chatkit_server" / "static"
 SOURCES = (
     "core/src",
     "element/src",
@@ -83,6 +85,10 @@ class ScriptedSite:
     """The words of the heading's section that the first sentence rests on."""
     requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     url: str = ""
+    #: Sent with every page.
+    policy: str = ""
+    #: How many loads of a thread do not yet find the answers in it.
+    unsaved_loads: int = 0
     _threads: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _gate: threading.Event = field(default_factory=threading.Event)
 
@@ -100,7 +106,11 @@ class ScriptedSite:
             case "threads.create" | "threads.add_user_message":
                 return StreamingResponse(self._turn(params), media_type="text/event-stream")
             case "threads.get_by_id" if params["thread_id"] in self._threads:
-                return JSONResponse(self._thread(params["thread_id"]))
+                thread = self._thread(params["thread_id"])
+                if self.unsaved_loads:
+                    self.unsaved_loads -= 1
+                    thread["items"] = page(thread["items"]["data"][:1])
+                return JSONResponse(thread)
             case "items.list" if params["thread_id"] in self._threads:
                 return JSONResponse(page(self._threads[params["thread_id"]]))
             case "threads.list":
@@ -181,22 +191,46 @@ def update(item: dict[str, Any], kind: str, **fields: Any) -> str:
     return frame({"type": "thread.item.updated", "item_id": item["id"], "update": change})
 
 
+def with_policy(app: ASGIApp, scripted: ScriptedSite) -> ASGIApp:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start" and scripted.policy:
+                policy = (b"content-security-policy", scripted.policy.encode())
+                message["headers"] = [*message["headers"], policy]
+            await send(message)
+
+        await app(scope, receive, send_with_policy)
+
+    return wrapped
+
+
 @contextmanager
 def serve_site() -> Iterator[ScriptedSite]:
-    """Serve the built site with the scripted chat at /chatkit on a free port."""
+    """Serve the built documentation with the scripted chat at /chatkit on a free port."""
     build = require_build()
-    scripted = ScriptedSite(find_heading(build))
+    with serve_build(build, find_heading(build)) as scripted:
+        yield scripted
+
+
+@contextmanager
+def serve_build(build: Path, heading: Heading, base: str = "/") -> Iterator[ScriptedSite]:
+    """Serve a built site below `base`, and the element at /element."""
+    scripted = ScriptedSite(heading)
     scripted.release()
     app = Starlette(
         routes=[
             Route("/chatkit", scripted.answer, methods=["POST"]),
-            Mount("/", StaticFiles(directory=build, html=True)),
+            Mount("/element", StaticFiles(directory=ELEMENT)),
+            Mount(base.rstrip("/"), StaticFiles(directory=build, html=True)),
         ]
     )
+
     # Listening before the server runs: an early browser waits in the queue.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         scripted.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            with_policy(app, scripted), log_level="warning", ws="none", timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

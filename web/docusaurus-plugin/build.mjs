@@ -50,6 +50,9 @@ const { metafile } = await build({
   outdir: "lib",
   splitting: true,
   chunkNames: "panel-[name]-[hash]",
+  // Docusaurus takes the .js files of packages with its name in theirs through Babel, whose loose classes
+  // cannot be custom elements in a site that names no browsers.
+  outExtension: { ".js": ".mjs" },
   external: site,
   metafile: true,
 });
@@ -58,7 +61,7 @@ execFileSync("npx", ["tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" });
 
 const [{ filename }] = JSON.parse(execFileSync("npm", ["pack", "--json", "--silent"]));
 renameSync(filename, TARBALL);
-const size = gzipSync(readFileSync("lib/panel.js"), { level: 9 }).length;
+const size = gzipSync(readFileSync("lib/panel.mjs"), { level: 9 }).length;
 console.log(`${TARBALL}: the panel is ${(size / 1024).toFixed(1)} KB gz before it is minified`);
 
 /** The licences of the packages inside the panel, which go where their code goes. */

@@ -19,6 +19,10 @@ let opened: Panel | undefined;
 function load(use: (panel: Panel) => void): void {
   const button = bubble;
   if (!button) return;
+  if (opened) {
+    use(opened);
+    return;
+  }
   button.ariaBusy = "true";
   button.title = "";
   import("./panel")
@@ -85,7 +89,8 @@ export function onRouteDidUpdate({ previousLocation }: { previousLocation: Locat
   followAddress(previousLocation);
 }
 
-if (ExecutionEnvironment.canUseDOM) {
+// Where a development server runs this module again, the bubble that is there stays.
+if (ExecutionEnvironment.canUseDOM && !document.querySelector(".chatkit-bubble")) {
   for (const name of ["open", "close", "ask"] as const) {
     addEventListener(`chatkit:${name}`, ({ detail }: CustomEventInit<unknown>) => {
       // A chat that was never opened is not loaded to be closed.
@@ -114,9 +119,16 @@ if (ExecutionEnvironment.canUseDOM) {
     document.addEventListener("selectionchange", watch);
   }
   if (!options.consent) showBubble();
-  else watchConsent(options.namespace, showBubble, removeChat);
+  else {
+    const allowed = () => {
+      showBubble();
+      followAddress(null);
+    };
+    watchConsent(options.namespace, allowed, removeChat);
+  }
 }
 
-// In development only. A second run of this module would show a second bubble: where its options
-// change, the page is loaded anew.
-import.meta.webpackHot?.decline();
+// In development only. The panel knows the site's routes, and so belongs to what changes with every
+// page that is edited: the one that is open stays. With other options the page is loaded anew.
+import.meta.webpackHot?.accept("./panel", () => undefined);
+import.meta.webpackHot?.decline("@generated/globalData");

@@ -60,7 +60,13 @@ export default function chatkit(context: LoadContext, options: ValidOptions): Pl
   return {
     name: NAME,
     getClientModules: () => [path.join(__dirname, "client.js")],
-    configureWebpack: () => ({ resolve: { alias: { "@docs-chatkit/setup": setup } } }),
+    configureWebpack: () => ({
+      resolve: { alias: { "@docs-chatkit/setup": setup } },
+      // Docusaurus' own modules are imported without their extensions.
+      module: {
+        rules: [{ test: /\.mjs$/, include: __dirname, resolve: { fullySpecified: false } }],
+      },
+    }),
     loadContent: () => contentOf(context, options),
     getTranslationFiles: ({ content }) => translationFiles(content),
     translateContent: ({ content, translationFiles: files }) => translate(content, files),

@@ -16,5 +16,8 @@ interface Window {
 
 interface ImportMeta {
   /** While the site is being developed. */
-  webpackHot?: { decline(): void };
+  webpackHot?: {
+    accept(module: string, changed: () => void): void;
+    decline(module: string): void;
+  };
 }

@@ -289,11 +289,11 @@ test("the bubble stays small", () => {
 
 test("React, Prism and Docusaurus stay the site's own", () => {
   const lib = new URL("../lib/", import.meta.url);
-  const panels = readdirSync(lib).filter((name) => /^panel.*\.js$/.test(name));
+  const panels = readdirSync(lib).filter((name) => /^panel.*\.mjs$/.test(name));
   const code = panels.map((name) => readFileSync(new URL(name, lib), "utf8")).join("\n");
   const imported = [...code.matchAll(/^import[^;]*?from "([^"]+)";/gm)].map(([, name]) => name);
   assert.deepEqual(
-    [...new Set(imported)].filter((name) => !/^(@docusaurus|@generated)\//.test(name)).sort(),
+    [...new Set(imported)].filter((name) => !/^(@docusaurus|@generated|\.)\//.test(name)).sort(),
     [
       "@docs-chatkit/setup",
       "prism-react-renderer",
