@@ -62,6 +62,13 @@ class Gate:
         await self._event.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Time between two events, for what measures a pace."""
+
+    seconds: float
+
+
 class Drop:
     """Breaks the connection off in the middle of a stream."""
 
@@ -74,7 +81,7 @@ class DroppedError(Exception):
 class Reply:
     """A stream where it has steps, a JSON body otherwise."""
 
-    steps: tuple[Event | Gate | Drop, ...] | None = None
+    steps: tuple[Event | Gate | Pause | Drop, ...] | None = None
     body: Any = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -91,7 +98,7 @@ class ScriptedServer:
     hung_up: threading.Event = field(default_factory=threading.Event)
     _replies: dict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
 
-    def stream(self, type_: str, *steps: Event | Gate | Drop) -> None:
+    def stream(self, type_: str, *steps: Event | Gate | Pause | Drop) -> None:
         self._replies[type_].append(Reply(steps=steps))
 
     def answer(self, type_: str, body: Any, status: int = 200, **headers: str) -> None:
@@ -127,12 +134,14 @@ class ScriptedServer:
             return JSONResponse(reply.body, reply.status, reply.headers)
         return StreamingResponse(self._play(reply.steps), media_type="text/event-stream")
 
-    async def _play(self, steps: tuple[Event | Gate | Drop, ...]) -> AsyncIterator[str]:
+    async def _play(self, steps: tuple[Event | Gate | Pause | Drop, ...]) -> AsyncIterator[str]:
         try:
             yield ": ping\n\n"
             for step in steps:
                 if isinstance(step, Gate):
                     await step.wait()
+                elif isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
                 elif isinstance(step, Drop):
                     raise DroppedError
                 else:

@@ -32,18 +32,23 @@ export function placeMarks(
 ): Mark[] {
   const numbers = new Map(sources.map(({ source, number }) => [sourceKey(source), number]));
   const marks: Mark[] = [];
-  for (const { source, index } of annotations) {
+  const ordered = annotations.toSorted((a, b) => (a.index ?? Infinity) - (b.index ?? Infinity));
+  let at = 0;
+  let counted = 0;
+  for (const { source, index } of ordered) {
     const number = numbers.get(sourceKey(source));
     if (number === undefined) continue;
-    const at = index == null ? text.length : utf16Index(text, index);
+    // From the mark before, and not from the beginning: a long answer has many.
+    at = index == null ? text.length : utf16Index(text, index - counted, at);
+    counted = Math.max(counted, index ?? 0);
     if (!marks.some((mark) => mark.at === at && mark.number === number)) marks.push({ at, number });
   }
-  return marks.sort((a, b) => a.at - b.at);
+  return marks;
 }
 
 /** The wire counts code points, as Python does; a string here is indexed by UTF-16 units. */
-export function utf16Index(text: string, codePoints: number): number {
-  let at = 0;
+export function utf16Index(text: string, codePoints: number, from = 0): number {
+  let at = from;
   for (let left = codePoints; left > 0 && at < text.length; left--) {
     at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
   }

@@ -44,3 +44,22 @@ test("marks stand in the order of the text, doubled ones once, those without a p
     { at: 6, number: 2 },
   ]);
 });
+
+test("many places are found from one to the next, emoji and impossible places included", () => {
+  const text = "😀 one 🚀 two 🎉 three";
+  const indexes = [9, -3, 2, 9000, 9, 14, 0];
+  const annotations = indexes.map((index, n) => cite(`/${n}`, index));
+  const marks = placeMarks(text, annotations, numberSources(annotations));
+  assert.deepEqual(
+    marks.map(({ at, number }) => [at, number]),
+    [
+      [0, 2],
+      [0, 7],
+      [3, 3],
+      [11, 1],
+      [11, 5],
+      [17, 6],
+      [text.length, 4],
+    ],
+  );
+});

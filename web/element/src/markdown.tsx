@@ -1,13 +1,14 @@
 /** Shows Markdown as virtual nodes. No HTML string is ever made, so there is nothing to sanitise. */
 
 import { type CitedSource, type Mark } from "@docs-chatkit/core";
-import { getDefaults, Lexer, type Token, type Tokens } from "marked";
+import type { Token, Tokens, TokensList } from "marked";
 import type { ComponentChildren, VNode } from "preact";
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 
 import { Citation } from "./citation.js";
 import { Code } from "./code.js";
 import { decodeEntities } from "./entities.js";
+import { lex } from "./lexing.js";
 import { type Deeplink, isExternal, parseDeeplink, safeHref, safeImage } from "./links.js";
 import { insertMarks, splitMarks, takeMarks } from "./marks.js";
 import { memo } from "./memo.js";
@@ -28,8 +29,6 @@ interface Context {
   topDepth: number;
 }
 
-// Not the defaults that a page may set: its marked may be ours.
-const options = { ...getDefaults(), gfm: true };
 const NO_MARKS: readonly Mark[] = [];
 const NO_SOURCES: readonly CitedSource[] = [];
 
@@ -46,11 +45,15 @@ export function Markdown({
   sources = NO_SOURCES,
   rules,
 }: MarkdownProps): VNode {
-  const tokens = useMemo(() => Lexer.lex(insertMarks(text, marks), options), [text, marks]);
+  const read = useRef<TokensList>(undefined);
+  const tokens = useMemo(
+    () => (read.current = lex(insertMarks(text, marks), read.current)),
+    [text, marks],
+  );
   const depths = tokens.filter(isHeading).map((token) => token.depth);
   const topDepth = depths.length > 0 ? Math.min(...depths) : 1;
   // Definitions may come after the blocks that use them.
-  const definitions = Object.keys(tokens.links).length;
+  const definitions = JSON.stringify(tokens.links);
   return (
     <div class="markdown">
       {tokens.map((token, i) => (
@@ -71,7 +74,7 @@ export function Markdown({
 interface BlockProps extends Context {
   raw: string;
   token: Token;
-  definitions: number;
+  definitions: string;
 }
 
 const RenderedBlock = memo((props: Omit<BlockProps, "token"> & { lexed: { token: Token } }) =>
@@ -80,9 +83,14 @@ const RenderedBlock = memo((props: Omit<BlockProps, "token"> & { lexed: { token:
 
 /** While an answer streams, only its last block has a new source. */
 function Block({ token, ...props }: BlockProps) {
-  // The lexer makes every token anew; the one of the same source is kept.
-  const lexed = useMemo(() => ({ token }), [props.raw, props.definitions]);
-  return <RenderedBlock {...props} lexed={lexed} />;
+  const { raw, sources } = props;
+  // The lexer makes tokens anew; the one of the same source is kept.
+  const lexed = useMemo(() => ({ token }), [raw, props.definitions]);
+  // So are the sources: one that is cited further down changes nothing here.
+  const numbers = useMemo(() => takeMarks(raw).numbers, [raw]);
+  const own = sources.filter(({ number }) => numbers.includes(number));
+  const cited = useMemo(() => own, [JSON.stringify(own)]);
+  return <RenderedBlock {...props} sources={cited} lexed={lexed} />;
 }
 
 function blocks(tokens: readonly Token[] | undefined, context: Context): ComponentChildren[] {
