@@ -229,6 +229,8 @@ def test_every_event_of_a_turn_is_told_in_order(
         ["thread.load.end", {"threadId": "thr_1"}],
         ["deeplink", {"name": "settings", "data": {"tab": "keys"}}],
         ["tool.change", {"toolId": "search"}],
+        # A tool is chosen for one message.
+        ["tool.change", {"toolId": None}],
         ["response.start", None],
         ["effect", {"name": "confetti", "data": {"n": 3}}],
         ["error", "Out of words."],

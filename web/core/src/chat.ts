@@ -59,6 +59,7 @@ export class Chat {
       id: `${LOCAL_PREFIX}${++this.#localIds}`,
       content: message.content,
       quoted_text: message.quotedText,
+      attachments: message.attachments ?? [],
     };
     const { thread, failure } = this.state;
     // A message that could not be sent makes way for the new one; a stopped one may have arrived.
@@ -237,7 +238,7 @@ export class Chat {
     const { threadId } = this.state;
     const input = {
       content: message.content,
-      attachments: message.attachments ?? [],
+      attachments: message.attachments?.map(({ id }) => id) ?? [],
       ...(message.quotedText && { quoted_text: message.quotedText }),
       inference_options: {
         ...(message.toolId && { tool_choice: { id: message.toolId } }),

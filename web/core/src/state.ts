@@ -2,7 +2,7 @@
 
 import type { ChatClient } from "./client.js";
 import type { ChatError } from "./errors.js";
-import type { UserContent } from "./protocol.js";
+import type { Attachment, UserContent } from "./protocol.js";
 import { EMPTY_THREAD, type ThreadState } from "./thread.js";
 
 export interface Failure {
@@ -59,7 +59,7 @@ export interface ChatHost {
 export interface Message {
   content: UserContent[];
   quotedText?: string;
-  attachments?: string[];
+  attachments?: Attachment[];
   toolId?: string;
   model?: string;
 }

@@ -26,10 +26,11 @@ interface AnswerProps {
   rules: MarkdownRules;
   /** Absent where feedback is not asked for. */
   onRate: ((itemId: string, kind: "positive" | "negative") => void) | undefined;
+  onRetry: ((itemId: string) => void) | undefined;
   rating: "positive" | "negative" | undefined;
 }
 
-export const Answer = memo(({ item, streaming, rules, onRate, rating }: AnswerProps) => {
+export const Answer = memo(({ item, streaming, rules, onRate, onRetry, rating }: AnswerProps) => {
   const annotations = item.content.flatMap((part) => part.annotations);
   // The same array for as long as the sources are the same, so that blocks need no new rendering.
   const key = JSON.stringify(annotations.map(({ source }) => source));
@@ -60,6 +61,17 @@ export const Answer = memo(({ item, streaming, rules, onRate, rating }: AnswerPr
                 <Icon name={kind === "positive" ? "good" : "bad"} />
               </button>
             ))}
+          {onRetry && (
+            <button
+              type="button"
+              class="icon-button small"
+              aria-label={strings.answerAgain}
+              title={strings.answerAgain}
+              onClick={() => onRetry(item.id)}
+            >
+              <Icon name="retry" />
+            </button>
+          )}
         </div>
       )}
     </article>

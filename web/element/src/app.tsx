@@ -2,21 +2,25 @@
 
 import type { Chat } from "@docs-chatkit/core";
 
-import { ClosedNote, Composer, type Draft } from "./composer.js";
+import { Composer } from "./composer.js";
 import { Header } from "./header.js";
-import { History, Skeleton } from "./history.js";
-import { FailureBox } from "./boxes.js";
+import { lazy } from "./lazy.js";
+import { FailureBox, Skeleton } from "./boxes.js";
 import type { Host } from "./host.js";
 import { Markdown, type MarkdownRules } from "./markdown.js";
 import { describeConnection, Messages } from "./messages.js";
 import type { DocsChatKitOptions } from "./options.js";
+import type { Outbox } from "./outbox.js";
 import { Start } from "./start.js";
 import { strings } from "./strings.js";
+
+const ClosedNote = lazy(() => import("./closed.js").then((parts) => parts.ClosedNote));
+const History = lazy(() => import("./history.js").then((parts) => parts.History));
 
 export interface AppProps {
   chat: Chat;
   options: DocsChatKitOptions;
-  draft: Draft;
+  outbox: Outbox;
   rules: MarkdownRules;
   theme: Record<string, string>;
   host: Host;
@@ -24,8 +28,6 @@ export interface AppProps {
   announcement: string;
   /** The thread that will be loaded once the page listens. */
   loading: boolean;
-  onDraft: (change: Partial<Draft>) => void;
-  onSend: () => void;
   onPrompt: Parameters<typeof Start>[0]["onPrompt"];
   onNew: () => void;
   onHistory: () => void;
@@ -33,7 +35,7 @@ export interface AppProps {
 }
 
 export function App(props: AppProps) {
-  const { chat, options, draft, rules } = props;
+  const { chat, options, outbox, rules } = props;
   const { state } = chat;
   const { thread } = state;
   const history = chat.history.state;
@@ -70,7 +72,16 @@ export function App(props: AppProps) {
           state={history}
           current={state.threadId}
           canDelete={options.history?.showDelete !== false}
+          canRename={options.history?.showRename !== false}
+          skeleton={<Skeleton lines={3} />}
           onOpen={props.onOpen}
+          placeholder={
+            <div class="history">
+              <div class="column">
+                <Skeleton lines={5} />
+              </div>
+            </div>
+          }
         />
       )}
       <div class="body" hidden={history.open}>
@@ -94,7 +105,8 @@ export function App(props: AppProps) {
             theme={props.theme}
             host={props.host}
             follow={options.thread?.autoScroll !== false}
-            feedback={options.threadItemActions?.feedback === true}
+            entities={options.entities}
+            actions={options.threadItemActions}
           />
         )}
         <div class="footer">
@@ -104,14 +116,12 @@ export function App(props: AppProps) {
             )}
             {status.type === "active" ? (
               <Composer
-                draft={draft}
-                placeholder={options.composer?.placeholder}
+                draft={outbox.draft}
+                options={options}
+                actions={outbox}
                 answering={state.phase === "answering"}
                 canStop={thread.allowCancel}
                 disabled={loading || (state.failure?.during === "load" && state.threadId !== null)}
-                onChange={props.onDraft}
-                onSend={props.onSend}
-                onStop={() => chat.stop()}
               />
             ) : (
               <ClosedNote status={status} onNew={props.onNew} />

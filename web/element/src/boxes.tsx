@@ -1,16 +1,10 @@
-/** What went wrong and what the server wants known, between the messages. */
+/** What went wrong, what the server wants known, and what is still being loaded. */
 
-import {
-  type Chat,
-  ChatError,
-  describeFailure,
-  type Failure,
-  type Notice,
-} from "@docs-chatkit/core";
+import type { Chat, Failure, Notice } from "@docs-chatkit/core";
 import type { ComponentChildren } from "preact";
 
 import { Icon } from "./icons.js";
-import { strings } from "./strings.js";
+import { strings, wordsOf } from "./strings.js";
 
 export function FailureBox({ chat, failure }: { chat: Chat; failure: Failure }) {
   const { error } = failure;
@@ -56,8 +50,13 @@ export function NoticeBox({ level, title, children }: NoticeBoxProps) {
   );
 }
 
-/** A server's own words stay as they are; ours are said in the page's language. */
-export function wordsOf(error: Error): string {
-  const generic = error instanceof ChatError && error.generic;
-  return generic ? describeFailure(error.status, strings.failures) : error.message;
+/** Stands where something is being loaded. */
+export function Skeleton({ lines }: { lines: number }) {
+  return (
+    <div class="skeleton" aria-hidden="true">
+      {Array.from({ length: lines }, (_, i) => (
+        <span key={i} />
+      ))}
+    </div>
+  );
 }

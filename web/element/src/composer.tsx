@@ -1,43 +1,70 @@
 /** Where the reader writes. */
 
-import type { ThreadStatus } from "@docs-chatkit/core";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useCallback, useLayoutEffect, useRef } from "preact/hooks";
 
+import { canSend, type Draft, type DraftChange, moveTags } from "./draft.js";
 import { Icon } from "./icons.js";
+import { lazy } from "./lazy.js";
+import type { DocsChatKitOptions } from "./options.js";
 import { strings } from "./strings.js";
 
-export interface Draft {
-  text: string;
-  quote: string | null;
-  toolId: string | null;
-  modelId: string | null;
+const Attachments = lazy(() => import("./attachments.js").then((parts) => parts.Attachments));
+const Suggestions = lazy(() => import("./suggestions.js").then((parts) => parts.Suggestions));
+const Toolbar = lazy(() => import("./toolbar.js").then((parts) => parts.Toolbar));
+
+/** What the composer may do with the draft; the element does it. */
+export interface ComposerActions {
+  onChange: (change: DraftChange) => void;
+  onTool: (toolId: string | null) => void;
+  onAttach: (files: readonly File[]) => void;
+  onDetach: (key: string) => void;
+  transcribe: (recording: Blob) => Promise<string>;
+  onSend: () => void;
+  onStop: () => void;
+  onError: (error: unknown) => void;
 }
 
-export const EMPTY_DRAFT: Draft = { text: "", quote: null, toolId: null, modelId: null };
+/** What the parts that are loaded later work on. */
+export interface ComposerPartProps {
+  draft: Draft;
+  options: DocsChatKitOptions;
+  actions: ComposerActions;
+  /** Asked when something happens: the field is there by then. */
+  area: () => HTMLTextAreaElement;
+}
 
 interface ComposerProps {
   draft: Draft;
-  placeholder: string | undefined;
+  options: DocsChatKitOptions;
+  actions: ComposerActions;
   answering: boolean;
   canStop: boolean;
   /** Nothing can be sent, as while a thread is loading. */
   disabled: boolean;
-  onChange: (change: Partial<Draft>) => void;
-  onSend: () => void;
-  onStop: () => void;
 }
 
-export function Composer(props: ComposerProps) {
-  const { draft, answering, canStop, disabled, onChange, onSend, onStop } = props;
-  const area = useRef<HTMLTextAreaElement>(null);
+export function Composer({ draft, options, actions, answering, canStop, disabled }: ComposerProps) {
+  const { onChange, onSend, onStop } = actions;
+  const { composer = {}, entities, commands } = options;
+  const field = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => {
-    if (!area.current) return;
-    area.current.style.height = "auto";
-    area.current.style.height = `${area.current.scrollHeight}px`;
+    if (!field.current) return;
+    field.current.style.height = "auto";
+    field.current.style.height = `${field.current.scrollHeight}px`;
   }, [draft.text]);
-  const focus = () => area.current?.focus();
+  const area = useCallback(() => field.current as HTMLTextAreaElement, []);
+  const focus = () => area().focus();
   const free = !disabled && !answering;
-  const ready = free && draft.text.trim() !== "";
+  const ready = free && canSend(draft);
+  const part = { draft, options, actions, area };
+  const takesFiles = composer.attachments?.enabled === true;
+  const hasTools =
+    takesFiles ||
+    composer.dictation?.enabled === true ||
+    Boolean(composer.tools?.length) ||
+    Boolean(composer.models?.length) ||
+    (entities?.showComposerMenu === true && Boolean(entities.onTagSearch));
+  const tool = composer.tools?.find(({ id }) => id === draft.toolId);
   return (
     <form
       class="composer"
@@ -49,7 +76,7 @@ export function Composer(props: ComposerProps) {
     >
       {draft.quote !== null && (
         <div class="quote">
-          <span>{draft.quote}</span>
+          <span dir="auto">{draft.quote}</span>
           <button
             type="button"
             class="icon-button small"
@@ -63,22 +90,38 @@ export function Composer(props: ComposerProps) {
           </button>
         </div>
       )}
-      <div class="field">
-        <textarea
-          ref={area}
-          rows={1}
-          value={draft.text}
-          placeholder={props.placeholder ?? strings.placeholder}
-          aria-label={strings.message}
-          onInput={(event) => onChange({ text: event.currentTarget.value })}
-          onKeyDown={(event) => {
-            // Enter also ends the composition of a Japanese or Chinese word.
-            if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-            event.preventDefault();
-            // Of the field itself: what was typed just now is not painted yet.
-            if (free && event.currentTarget.value.trim() !== "") onSend();
-          }}
-        />
+      {(takesFiles || draft.files.length > 0 || draft.problems.length > 0) && (
+        <Attachments {...part} />
+      )}
+      <div class={hasTools ? "field tall" : "field"}>
+        <div class="text">
+          {(entities?.onTagSearch || commands?.enabled || draft.tags.length > 0) && (
+            <Suggestions {...part} />
+          )}
+          <textarea
+            ref={field}
+            rows={1}
+            // An empty field is not of the page's direction by itself.
+            dir={draft.text ? "auto" : undefined}
+            value={draft.text}
+            placeholder={tool?.placeholderOverride ?? composer.placeholder ?? strings.placeholder}
+            aria-label={strings.message}
+            onInput={({ currentTarget: { value, selectionEnd } }) =>
+              onChange(({ text, tags }) => ({
+                text: value,
+                tags: moveTags(tags, text, value, selectionEnd),
+              }))
+            }
+            onKeyDown={(event) => {
+              // Enter also ends the composition of a Japanese or Chinese word.
+              if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+              event.preventDefault();
+              // Of the field itself: what was typed just now is not painted yet.
+              if (free && canSend({ ...draft, text: event.currentTarget.value })) onSend();
+            }}
+          />
+        </div>
+        {hasTools && <Toolbar {...part} placeholder={<span class="spring" />} />}
         {answering ? (
           <button
             type="button"
@@ -106,18 +149,5 @@ export function Composer(props: ComposerProps) {
         )}
       </div>
     </form>
-  );
-}
-
-/** Stands where the composer was when the server takes no more messages in a thread. */
-export function ClosedNote({ status, onNew }: { status: ThreadStatus; onNew: () => void }) {
-  const reason = status.type === "active" ? null : status.reason;
-  return (
-    <div class="closed">
-      <p>{reason ?? strings.closed}</p>
-      <button type="button" class="text-button" onClick={onNew}>
-        {strings.newChat}
-      </button>
-    </div>
   );
 }

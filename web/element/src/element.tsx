@@ -13,11 +13,10 @@ import { render } from "preact";
 
 import { App } from "./app.js";
 import { parseColor } from "./color.js";
-import { type Draft, EMPTY_DRAFT } from "./composer.js";
 import { makeHost } from "./host.js";
 import type { MarkdownRules } from "./markdown.js";
-import { textOf } from "./messages.js";
 import type { DocsChatKitOptions } from "./options.js";
+import { Outbox } from "./outbox.js";
 import { speak, strings } from "./strings.js";
 import css from "./styles.css";
 import { Surroundings } from "./surroundings.js";
@@ -42,7 +41,6 @@ let sheet: CSSStyleSheet | undefined;
 export class DocsChatKit extends Base implements OpenAIChatKit {
   #options: DocsChatKitOptions | null = null;
   #client: ChatClient | null = null;
-  #draft: Draft = EMPTY_DRAFT;
   #rules: MarkdownRules | null = null;
   #theme: Record<string, string> = {};
   #announcement = "";
@@ -68,7 +66,7 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
       this.#dispatch(`chatkit.${name}`, detail);
     },
     giveBack: (message) => {
-      this.#giveBack(message);
+      this.#outbox.giveBack(message);
     },
     runTool: (call) => this.#options?.onClientTool?.(call) ?? {},
     online: () => this.#surroundings.online(),
@@ -83,6 +81,23 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
     },
     wake: () => {
       this.#chat.wake();
+    },
+  });
+  readonly #outbox = new Outbox({
+    options: () => this.#options,
+    client: () => this.#requireClient(),
+    send: (message) => this.#send(message),
+    stop: () => {
+      this.#chat.stop();
+    },
+    changed: () => {
+      this.#paint();
+    },
+    toolChanged: (toolId) => {
+      this.#dispatch("chatkit.tool.change", { toolId });
+    },
+    failed: (error) => {
+      this.#fail(error);
     },
   });
 
@@ -165,24 +180,12 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
   }
 
   async sendUserMessage(params: SendParams): Promise<void> {
-    await this.#ready;
-    this.#chat.closeHistory();
-    await this.#chat.send(messageOf(params), { newThread: params.newThread ?? false });
+    await this.#send(messageOf(params), params.newThread);
   }
 
   async setComposerValue(params: ComposerParams): Promise<void> {
     await this.#ready;
-    const { text, content, reply, selectedToolId, selectedModelId } = params;
-    const change: Partial<Draft> = {};
-    if (content) change.text = textOf(content);
-    if (text !== undefined) change.text = text;
-    if (reply !== undefined) change.quote = reply || null;
-    if (selectedModelId !== undefined) change.modelId = selectedModelId;
-    if (selectedToolId !== undefined && selectedToolId !== this.#draft.toolId) {
-      change.toolId = selectedToolId;
-      this.#dispatch("chatkit.tool.change", { toolId: selectedToolId });
-    }
-    this.#changeDraft(change);
+    await this.#outbox.set(params);
     await this.#painted();
   }
 
@@ -285,21 +288,15 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
       <App
         chat={this.#chat}
         options={options}
-        draft={this.#draft}
+        outbox={this.#outbox}
         rules={this.#currentRules(options)}
         theme={this.#theme}
         host={this.#host}
         announcement={this.#announcement}
         loading={!this.#booted && Boolean(options.initialThread)}
-        onDraft={(change) => {
-          this.#changeDraft(change);
-        }}
-        onSend={() => {
-          this.#sendDraft();
-        }}
         onPrompt={(prompt) => {
-          const content = typeof prompt === "string" ? { text: prompt } : { content: prompt };
-          this.#run(this.sendUserMessage(content));
+          const params = typeof prompt === "string" ? { text: prompt } : { content: prompt };
+          this.#run(this.#send({ ...messageOf(params), ...this.#outbox.choices() }));
         }}
         onNew={() => {
           this.#run(this.setThreadId(null).then(() => this.focusComposer()));
@@ -342,27 +339,10 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
     probe.remove();
   }
 
-  #sendDraft(): void {
-    const { text, quote, toolId, modelId } = this.#draft;
-    const message = {
-      text: text.trim(),
-      ...(quote !== null && { reply: quote }),
-      ...(toolId !== null && { toolChoice: { id: toolId } }),
-      ...(modelId !== null && { model: modelId }),
-    };
-    this.#changeDraft({ text: "", quote: null });
-    this.#run(this.sendUserMessage(message));
-  }
-
-  #giveBack({ content, quotedText }: Message): void {
-    if (this.#draft.text === "") {
-      this.#changeDraft({ text: textOf(content), quote: quotedText ?? null });
-    }
-  }
-
-  #changeDraft(change: Partial<Draft>): void {
-    this.#draft = { ...this.#draft, ...change };
-    this.#paint();
+  async #send(message: Message, newThread = false): Promise<void> {
+    await this.#ready;
+    this.#chat.closeHistory();
+    await this.#chat.send(message, { newThread });
   }
 
   #toggleHistory(): void {
@@ -424,13 +404,16 @@ function isCustomApi(api: ChatKitOptions["api"]): api is CustomApiConfig {
 }
 
 function messageOf(params: SendParams): Message {
+  const { text, attachments } = params;
   const content: UserMessageContent[] =
-    params.content ?? (params.text ? [{ type: "input_text", text: params.text }] : []);
-  if (content.length === 0) throw new Error("A message needs text or content.");
+    params.content ?? (text ? [{ type: "input_text", text }] : []);
+  if (content.length === 0 && !attachments?.length) {
+    throw new Error("A message needs text, content or attachments.");
+  }
   return {
     content,
     ...(params.reply && { quotedText: params.reply }),
-    ...(params.attachments && { attachments: params.attachments.map(({ id }) => id) }),
+    ...(attachments && { attachments }),
     ...(params.toolChoice && { toolId: params.toolChoice.id }),
     ...(params.model && { model: params.model }),
   };

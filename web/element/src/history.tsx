@@ -1,30 +1,51 @@
 /** The reader's earlier chats. */
 
 import type { Chat, HistoryState, ThreadMetadata } from "@docs-chatkit/core";
-import { useEffect, useRef, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
-import { wordsOf } from "./boxes.js";
-import { Icon } from "./icons.js";
-import { locale, strings } from "./strings.js";
+import { later } from "./later.js";
+import { Icon, type IconName } from "./icons.js";
+import css from "./history.css";
+import { useStyles } from "./sheet.js";
+import { locale, strings, wordsOf } from "./strings.js";
+
+const MAX_TITLE = 200;
 
 interface HistoryProps {
   chat: Chat;
   state: HistoryState;
   current: string | null;
   canDelete: boolean;
+  canRename: boolean;
+  /** Stands where more chats will be. */
+  skeleton: ComponentChildren;
   onOpen: (threadId: string) => void;
 }
 
-export function History({ chat, state, current, canDelete, onOpen }: HistoryProps) {
+export function History({
+  chat,
+  state,
+  current,
+  canDelete,
+  canRename,
+  skeleton,
+  onOpen,
+}: HistoryProps) {
   const { threads, loading, error, after } = state;
-  const [asking, setAsking] = useState<string | null>(null);
+  const [task, setTask] = useState<{ threadId: string; kind: "delete" | "rename" } | null>(null);
+  const box = useStyles<HTMLDivElement>(css);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
+  const end = () => {
+    setTask(null);
+    heading.current?.focus();
+  };
   return (
-    <div class="history">
+    <div class="history" ref={box}>
       <div class="column">
         <h2 ref={heading} tabIndex={-1}>
-          {strings.yourChats}
+          {later().yourChats}
         </h2>
         {error !== null && (
           <div class="box danger" role="alert">
@@ -44,22 +65,14 @@ export function History({ chat, state, current, canDelete, onOpen }: HistoryProp
         {!loading && error === null && threads.length === 0 && (
           <div class="empty">
             <Icon name="history" />
-            <p>{strings.noChats}</p>
-            <p class="hint">{strings.noChatsHint}</p>
+            <p>{later().noChats}</p>
+            <p class="hint">{later().noChatsHint}</p>
           </div>
         )}
         <ul aria-busy={loading}>
           {threads.map((thread) => (
             <li key={thread.id} class={thread.id === current ? "current" : undefined}>
-              {asking === thread.id ? (
-                <Confirm
-                  title={titleOf(thread)}
-                  onCancel={() => setAsking(null)}
-                  onConfirm={() => {
-                    void chat.deleteThread(thread.id).then(() => heading.current?.focus());
-                  }}
-                />
-              ) : (
+              {task?.threadId !== thread.id ? (
                 <>
                   <button
                     type="button"
@@ -67,36 +80,76 @@ export function History({ chat, state, current, canDelete, onOpen }: HistoryProp
                     aria-current={thread.id === current ? "true" : undefined}
                     onClick={() => onOpen(thread.id)}
                   >
-                    <span class="title">{titleOf(thread)}</span>
+                    <span class="title" dir="auto">
+                      {titleOf(thread)}
+                    </span>
                     <span class="date">{dateOf(thread)}</span>
                   </button>
+                  {canRename && (
+                    <RowButton
+                      icon="compose"
+                      label={later().renameChat(titleOf(thread))}
+                      onClick={() => setTask({ threadId: thread.id, kind: "rename" })}
+                    />
+                  )}
                   {canDelete && (
-                    <button
-                      type="button"
-                      class="icon-button small"
-                      aria-label={strings.deleteChat(titleOf(thread))}
-                      onClick={() => setAsking(thread.id)}
-                    >
-                      <Icon name="trash" />
-                    </button>
+                    <RowButton
+                      icon="trash"
+                      label={later().deleteChat(titleOf(thread))}
+                      onClick={() => setTask({ threadId: thread.id, kind: "delete" })}
+                    />
                   )}
                 </>
+              ) : task.kind === "delete" ? (
+                <Confirm
+                  title={titleOf(thread)}
+                  onCancel={end}
+                  onConfirm={() => {
+                    void chat.deleteThread(thread.id).then(() => heading.current?.focus());
+                  }}
+                />
+              ) : (
+                <Rename
+                  title={thread.title ?? ""}
+                  onCancel={end}
+                  onSave={(title) => void chat.rename(thread.id, title).then(end)}
+                />
               )}
             </li>
           ))}
         </ul>
-        {loading && <Skeleton lines={3} />}
+        {loading && skeleton}
         {!loading && after !== null && (
           <button
             type="button"
             class="text-button more"
             onClick={() => void chat.history.loadMore()}
           >
-            {strings.loadMore}
+            {later().loadMore}
           </button>
         )}
       </div>
     </div>
+  );
+}
+
+interface RowButtonProps {
+  icon: IconName;
+  label: string;
+  onClick: () => void;
+}
+
+function RowButton({ icon, label, onClick }: RowButtonProps) {
+  return (
+    <button
+      type="button"
+      class="icon-button small"
+      aria-label={label}
+      title={label}
+      onClick={onClick}
+    >
+      <Icon name={icon} />
+    </button>
   );
 }
 
@@ -108,32 +161,74 @@ interface ConfirmProps {
 
 function Confirm({ title, onConfirm, onCancel }: ConfirmProps) {
   const cancel = useRef<HTMLButtonElement>(null);
-  useEffect(() => cancel.current?.focus(), []);
+  useLayoutEffect(() => cancel.current?.focus(), []);
   return (
-    <div class="confirm" role="group" aria-label={strings.reallyDelete(title)}>
-      <span>{strings.reallyDelete(title)}</span>
+    <div
+      class="confirm"
+      role="group"
+      aria-label={later().reallyDelete(title)}
+      onKeyDown={atEscape(onCancel)}
+    >
+      <span>{later().reallyDelete(title)}</span>
       <button ref={cancel} type="button" class="text-button" onClick={onCancel}>
-        {strings.cancel}
+        {later().cancel}
       </button>
       <button type="button" class="text-button danger" onClick={onConfirm}>
-        {strings.delete}
+        {later().delete}
       </button>
     </div>
   );
 }
 
-export function Skeleton({ lines }: { lines: number }) {
+interface RenameProps {
+  title: string;
+  onSave: (title: string) => void;
+  onCancel: () => void;
+}
+
+function Rename({ title, onSave, onCancel }: RenameProps) {
+  const field = useRef<HTMLInputElement>(null);
+  useLayoutEffect(() => field.current?.select(), []);
   return (
-    <div class="skeleton" aria-hidden="true">
-      {Array.from({ length: lines }, (_, i) => (
-        <span key={i} />
-      ))}
-    </div>
+    <form
+      class="confirm"
+      onKeyDown={atEscape(onCancel)}
+      onSubmit={(event) => {
+        event.preventDefault();
+        const name = field.current?.value.trim() ?? "";
+        if (name === "" || name === title) onCancel();
+        else onSave(name);
+      }}
+    >
+      <input
+        ref={field}
+        dir="auto"
+        maxLength={MAX_TITLE}
+        defaultValue={title}
+        aria-label={later().chatName}
+      />
+      <button type="button" class="text-button" onClick={onCancel}>
+        {later().cancel}
+      </button>
+      <button type="submit" class="text-button">
+        {later().save}
+      </button>
+    </form>
   );
+}
+
+/** Ends what a row asks, and not the whole list. */
+function atEscape(onCancel: () => void) {
+  return (event: KeyboardEvent) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    onCancel();
+  };
 }
 
 function titleOf(thread: ThreadMetadata): string {
-  return thread.title || strings.untitled;
+  return thread.title || later().untitled;
 }
 
 function dateOf(thread: ThreadMetadata): string {

@@ -25,6 +25,8 @@ export const ICONS = {
     "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 3v1.5M12 19.5V21M3 12h1.5M19.5 12H21M5.6 5.6l1.1 1.1M17.3 17.3l1.1 1.1M5.6 18.4l1.1-1.1M17.3 6.7l1.1-1.1",
   dark: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z",
   home: "M4 11l8-7 8 7M6 9.5V20h12V9.5",
+  file: "M13.5 3.5H6v17h12V8zM13.5 3.5V8H18",
+  retry: "M20 11.5a8 8 0 1 0-2.3 6.2M20 5.5v6h-6",
 } as const;
 
 export type IconName = keyof typeof ICONS;
@@ -51,7 +53,7 @@ const ALIASES: Record<string, IconName> = {
 
 export function Icon({ name }: { name: IconName }) {
   return (
-    <svg viewBox="0 0 24 24" class="icon" aria-hidden="true">
+    <svg viewBox="0 0 24 24" class="icon" data-icon={name} aria-hidden="true">
       <path d={ICONS[name]} />
     </svg>
   );

@@ -1,18 +1,19 @@
 /** The messages of a thread, following the newest unless the reader scrolled up. */
 
-import type { Chat, ThreadItem, UserContent, UserMessageItem } from "@docs-chatkit/core";
+import type { Chat, ThreadItem } from "@docs-chatkit/core";
+import type { EntitiesOption, ThreadItemActionsOption } from "@openai/chatkit";
 import { Fragment } from "preact";
 import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { Activity } from "./activity.js";
 import { Answer } from "./answer.js";
-import { FailureBox, NoticeBox } from "./boxes.js";
+import { FailureBox, NoticeBox, Skeleton } from "./boxes.js";
 import type { Host } from "./host.js";
-import { Skeleton } from "./history.js";
 import { Icon } from "./icons.js";
 import { lazy } from "./lazy.js";
 import { Markdown, type MarkdownRules } from "./markdown.js";
 import { memo } from "./memo.js";
+import { Question } from "./question.js";
 import { strings } from "./strings.js";
 
 /** How near to the end counts as reading the newest. */
@@ -32,10 +33,12 @@ interface MessagesProps {
   theme: Readonly<Record<string, string>>;
   host: Host;
   follow: boolean;
-  feedback: boolean;
+  entities: EntitiesOption | undefined;
+  actions: ThreadItemActionsOption | undefined;
 }
 
-export function Messages({ chat, state, rules, theme, host, follow, feedback }: MessagesProps) {
+export function Messages(props: MessagesProps) {
+  const { chat, state, rules, theme, host, follow, entities, actions } = props;
   const { thread, phase, failure, stopped } = state;
   const { box, atEnd, scrollToEnd, onScroll } = useFollowing(follow, thread.items);
   const answering = phase === "answering";
@@ -46,6 +49,7 @@ export function Messages({ chat, state, rules, theme, host, follow, feedback }: 
     (itemId: string, kind: "positive" | "negative") => void chat.rate(itemId, kind),
     [chat],
   );
+  const onRetry = useCallback((itemId: string) => void chat.retry(itemId), [chat]);
   return (
     <div class="messages">
       <div
@@ -69,7 +73,9 @@ export function Messages({ chat, state, rules, theme, host, follow, feedback }: 
                 rules={rules}
                 theme={theme}
                 host={host}
-                onRate={feedback ? onRate : undefined}
+                entities={entities}
+                onRate={actions?.feedback ? onRate : undefined}
+                onRetry={actions?.retry && !answering ? onRetry : undefined}
                 rating={state.feedback[item.id]}
               />
               <Notices state={state} after={item.id} rules={rules} />
@@ -105,7 +111,9 @@ interface ItemProps {
   rules: MarkdownRules;
   theme: Readonly<Record<string, string>>;
   host: Host;
+  entities: EntitiesOption | undefined;
   onRate: ((itemId: string, kind: "positive" | "negative") => void) | undefined;
+  onRetry: ((itemId: string) => void) | undefined;
   rating: "positive" | "negative" | undefined;
 }
 
@@ -113,7 +121,7 @@ const Item = memo((props: ItemProps) => {
   const { item } = props;
   switch (item.type) {
     case "user_message":
-      return <Question item={item} />;
+      return <Question item={item} entities={props.entities} />;
     case "assistant_message":
       return <Answer {...props} item={item} />;
     case "widget":
@@ -130,20 +138,6 @@ const Item = memo((props: ItemProps) => {
       return null;
   }
 });
-
-function Question({ item }: { item: UserMessageItem }) {
-  return (
-    <article class="question">
-      <h2 class="sr">{strings.youSaid}</h2>
-      {item.quoted_text && <blockquote class="quote">{item.quoted_text}</blockquote>}
-      <p>{textOf(item.content)}</p>
-    </article>
-  );
-}
-
-export function textOf(content: readonly UserContent[]): string {
-  return content.map((part) => part.text).join("");
-}
 
 function Notices({
   state,

@@ -6,6 +6,7 @@ import { imageSource, safeHref } from "./links.js";
 import { linkTarget, type MarkdownRules } from "./markdown.js";
 import css from "./picture.css";
 import { useStyles } from "./sheet.js";
+import { later } from "./later.js";
 import { strings } from "./strings.js";
 
 interface PictureProps {
@@ -36,9 +37,9 @@ export function Picture({ item: { image, progress }, busy, rules }: PictureProps
       {src !== null && <img src={src} alt={strings.image} referrerPolicy="no-referrer" />}
       {making && (
         <figcaption>
-          <span>{strings.drawing}</span>
+          <span>{later().drawing}</span>
           <progress
-            aria-label={strings.drawing}
+            aria-label={later().drawing}
             {...(progress != null && { value: Math.min(Math.max(progress, 0), 1) })}
           />
         </figcaption>

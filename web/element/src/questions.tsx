@@ -6,7 +6,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Host } from "./host.js";
 import css from "./questions.css";
 import { useStyles } from "./sheet.js";
-import { strings } from "./strings.js";
+import { later } from "./later.js";
 
 /** More than a server takes as one answer. */
 const MAX_LENGTH = 8000;
@@ -27,7 +27,7 @@ export function Questions({ item, host, busy }: QuestionsProps) {
     if (!pending && sent.current) root.current?.focus();
   }, [pending]);
   return (
-    <section class="questions" ref={root} tabIndex={-1} aria-label={strings.questions}>
+    <section class="questions" ref={root} tabIndex={-1} aria-label={later().questions}>
       {pending ? (
         <Form
           item={item}
@@ -47,7 +47,7 @@ export function Questions({ item, host, busy }: QuestionsProps) {
                 {answer?.values?.length && !answer.skipped ? (
                   answer.values.join(", ")
                 ) : (
-                  <span class="skipped">{strings.skipped}</span>
+                  <span class="skipped">{later().skipped}</span>
                 )}
               </dd>
             </div>
@@ -108,10 +108,10 @@ function Form({ item, busy, ownAnswers, onSubmit }: FormProps) {
             if (!busy) onSubmit("skipped", {});
           }}
         >
-          {strings.skip}
+          {later().skip}
         </button>
         <button type="submit" class="submit" aria-disabled={!ready}>
-          {strings.sendAnswers}
+          {later().sendAnswers}
         </button>
       </div>
     </form>
@@ -169,8 +169,8 @@ function Question({ input, name, ownAnswers, values, onChange }: QuestionProps) 
           type="text"
           class="own"
           maxLength={MAX_LENGTH}
-          placeholder={strings.ownAnswer}
-          aria-label={strings.ownAnswer}
+          placeholder={later().ownAnswer}
+          aria-label={later().ownAnswer}
           value={own}
           onInput={(event) => setOwn(event.currentTarget.value)}
         />

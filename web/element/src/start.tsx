@@ -15,14 +15,16 @@ export function Start({ greeting, prompts, onPrompt }: StartProps) {
   return (
     <div class="start">
       <div class="column">
-        <h2>{greeting ?? strings.greeting}</h2>
+        <h2>
+          <bdi>{greeting ?? strings.greeting}</bdi>
+        </h2>
         {prompts.length > 0 && (
           <ul>
             {prompts.map(({ label, prompt, icon }) => (
               <li key={label}>
                 <button type="button" class="prompt" onClick={() => onPrompt(prompt)}>
                   <Icon name={findIcon(icon) ?? "spark"} />
-                  <span>{label}</span>
+                  <bdi>{label}</bdi>
                 </button>
               </li>
             ))}

@@ -1,12 +1,13 @@
 /** Every text that the element itself shows or says, in the page's language. */
 
-import { FAILURES } from "@docs-chatkit/core";
+import { ChatError, describeFailure, FAILURES } from "@docs-chatkit/core";
+
+import type { LaterStrings } from "./later.js";
 
 export const english = {
   chat: "Chat",
   newChat: "New chat",
   history: "Chat history",
-  yourChats: "Your chats",
   back: "Back to the chat",
   greeting: "What can I help with today?",
   placeholder: "Ask a question",
@@ -33,49 +34,9 @@ export const english = {
   tryAgain: "Try again",
   tryAgainIn: (seconds: number) =>
     seconds === 1 ? "Try again in a second." : `Try again in ${seconds} seconds.`,
-  closed: "This chat is closed.",
   toLatest: "Scroll to the latest message",
-  noChats: "No chats yet",
-  noChatsHint: "Questions that you ask are kept here.",
-  loadMore: "Load more",
-  untitled: "Untitled chat",
-  deleteChat: (title: string) => `Delete “${title}”`,
-  reallyDelete: (title: string) => `Delete “${title}”?`,
-  delete: "Delete",
-  cancel: "Cancel",
-  save: "Save",
-  renameChat: (title: string) => `Rename “${title}”`,
-  chatName: "Name of the chat",
   answerAgain: "Answer again",
   removeQuote: "Remove the quote",
-  remove: (name: string) => `Remove “${name}”`,
-  add: "Add",
-  tools: "Tools",
-  model: (name: string) => `Model: ${name}`,
-  mention: "Mention something",
-  suggestions: "Suggestions",
-  suggested: (count: number) =>
-    count === 0 ? "No suggestions" : count === 1 ? "1 suggestion" : `${count} suggestions`,
-  attach: "Attach files",
-  attachments: "Attached files",
-  dropHere: "Drop files here",
-  uploading: (name: string) => `Uploading “${name}”`,
-  tooBig: (name: string, limit: string) => `“${name}” is larger than ${limit}.`,
-  emptyFile: (name: string) => `“${name}” is empty.`,
-  tooMany: (count: number) =>
-    count === 1
-      ? "Only one file can be attached to a message."
-      : `Only ${count} files can be attached to a message.`,
-  wrongType: (name: string) => `“${name}” is not a type of file that can be attached.`,
-  uploadFailed: (name: string) => `“${name}” could not be uploaded.`,
-  dictate: "Dictate",
-  listening: "Listening",
-  finishDictation: "Finish dictation",
-  discardDictation: "Discard dictation",
-  transcribing: "Turning speech into text",
-  noMicrophone: "No microphone was found.",
-  microphoneBlocked: "The microphone is blocked. Allow it in the browser’s settings.",
-  nothingHeard: "Nothing was heard.",
   image: "Image",
   searching: (query: string) => `Searching the docs for “${query}”`,
   searched: (query: string) => `Searched the docs for “${query}”`,
@@ -87,14 +48,6 @@ export const english = {
       ? "The answer is complete."
       : `The answer is complete, with ${sources} ${sources === 1 ? "source" : "sources"}.`,
   worked: (seconds: number) => `Worked for ${seconds} s`,
-  details: "Show details",
-  wrongFormat: "Please use the format that is asked for.",
-  questions: "Questions for you",
-  sendAnswers: "Send answers",
-  skip: "Skip",
-  skipped: "Skipped",
-  ownAnswer: "Another answer",
-  drawing: "Making the image",
   reconnecting: "The connection was lost. Reconnecting…",
   offline: "You are offline. The chat goes on when the connection is back.",
   notLoaded: "This part of the chat could not be loaded.",
@@ -105,8 +58,11 @@ export const english = {
 
 export type Strings = typeof english;
 
+/** What a language file says: that of the parts that are loaded later as well. */
+export type Language = Strings & LaterStrings;
+
 /** Loaded when a page is in the language, and never otherwise. */
-const LANGUAGES: Record<string, () => Promise<{ strings: Strings }>> = {
+const LANGUAGES: Record<string, () => Promise<{ strings: Language }>> = {
   de: () => import("./languages/de.js"),
   es: () => import("./languages/es.js"),
   fr: () => import("./languages/fr.js"),
@@ -144,4 +100,10 @@ export async function speak(tag: string): Promise<void> {
   if (wanted !== tag) return;
   strings = loaded?.strings ?? english;
   locale = name === "en" && !/^en\b/i.test(tag) ? "en" : tag;
+}
+
+/** A server's own words stay as they are; ours are said in the page's language. */
+export function wordsOf(error: Error): string {
+  const generic = error instanceof ChatError && error.generic;
+  return generic ? describeFailure(error.status, strings.failures) : error.message;
 }

@@ -8,12 +8,21 @@ import { strings as ja } from "../src/languages/ja.js";
 import { strings as pt } from "../src/languages/pt.js";
 import { strings as zh } from "../src/languages/zh.js";
 import { strings as zhHant } from "../src/languages/zh-hant.js";
-import { english, languageFor, locale, speak, strings, type Strings } from "../src/strings.js";
+import { later, laterEnglish } from "../src/later.js";
+import {
+  english as firstEnglish,
+  type Language,
+  languageFor,
+  locale,
+  speak,
+  strings,
+} from "../src/strings.js";
 
+const english: Language = { ...firstEnglish, ...laterEnglish };
 const LANGUAGES = { de, es, fr, ja, pt, zh, "zh-Hant": zhHant };
 
 /** A text for each way of saying it: nothing, one, two and many of what is counted. */
-function says(text: Strings[keyof Strings]): string[] {
+function says(text: Language[keyof Language]): string[] {
   if (typeof text === "string") return [text];
   if (typeof text === "object") return Object.values(text);
   const say = text as (...values: (string | number)[]) => string;
@@ -22,7 +31,7 @@ function says(text: Strings[keyof Strings]): string[] {
 }
 
 /** Which of the two values a text gives back. */
-function placeholders(text: Strings[keyof Strings]): string[] {
+function placeholders(text: Language[keyof Language]): string[] {
   const last = says(text).at(-1) ?? "";
   return ["⟨first⟩", "⟨second⟩"].filter((value) => last.includes(value));
 }
@@ -31,7 +40,7 @@ for (const [name, translated] of Object.entries(LANGUAGES)) {
   test(`${name} says everything, with the values that English has`, () => {
     assert.deepEqual(Object.keys(translated).sort(), Object.keys(english).sort());
     assert.deepEqual(Object.keys(translated.failures), Object.keys(english.failures));
-    for (const key of Object.keys(english) as (keyof Strings)[]) {
+    for (const key of Object.keys(english) as (keyof Language)[]) {
       assert.equal(typeof translated[key], typeof english[key], key);
       assert.deepEqual(placeholders(translated[key]), placeholders(english[key]), key);
       for (const text of says(translated[key])) assert.ok(text.trim() === text && text, key);
@@ -39,7 +48,7 @@ for (const [name, translated] of Object.entries(LANGUAGES)) {
   });
 
   test(`${name} is another language than English`, () => {
-    const same = (Object.keys(english) as (keyof Strings)[]).filter(
+    const same = (Object.keys(english) as (keyof Language)[]).filter(
       (key) => says(translated[key]).join() === says(english[key]).join(),
     );
     // Words that some of them share with English.
@@ -84,8 +93,10 @@ test("the language that was asked for last is spoken", async () => {
   assert.equal(locale, "ja");
   await speak("de-AT");
   assert.equal(strings.send, de.send);
+  assert.equal(later().dictate, de.dictate);
   assert.equal(locale, "de-AT");
   await speak("it");
   assert.equal(strings.send, english.send);
+  assert.equal(later().dictate, english.dictate);
   assert.equal(locale, "en");
 });

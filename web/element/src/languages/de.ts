@@ -1,6 +1,6 @@
-import type { Strings } from "../strings.js";
+import type { Language } from "../strings.js";
 
-export const strings: Strings = {
+export const strings: Language = {
   chat: "Chat",
   newChat: "Neuer Chat",
   history: "Chatverlauf",
@@ -48,6 +48,7 @@ export const strings: Strings = {
   chatName: "Name des Chats",
   answerAgain: "Neu beantworten",
   removeQuote: "Zitat entfernen",
+  dismiss: "Ausblenden",
   remove: (name) => `„${name}“ entfernen`,
   add: "Hinzufügen",
   tools: "Werkzeuge",

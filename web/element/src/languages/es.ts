@@ -1,6 +1,6 @@
-import type { Strings } from "../strings.js";
+import type { Language } from "../strings.js";
 
-export const strings: Strings = {
+export const strings: Language = {
   chat: "Chat",
   newChat: "Chat nuevo",
   history: "Historial de chats",
@@ -46,6 +46,7 @@ export const strings: Strings = {
   chatName: "Nombre del chat",
   answerAgain: "Responder de nuevo",
   removeQuote: "Quitar la cita",
+  dismiss: "Descartar",
   remove: (name) => `Quitar «${name}»`,
   add: "Añadir",
   tools: "Herramientas",

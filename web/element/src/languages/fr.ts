@@ -1,9 +1,9 @@
-import type { Strings } from "../strings.js";
+import type { Language } from "../strings.js";
 
 // Zero takes the singular: “0 source”.
 const plural = new Intl.PluralRules("fr");
 
-export const strings: Strings = {
+export const strings: Language = {
   chat: "Discussion",
   newChat: "Nouvelle discussion",
   history: "Historique des discussions",
@@ -51,6 +51,7 @@ export const strings: Strings = {
   chatName: "Nom de la discussion",
   answerAgain: "Répondre à nouveau",
   removeQuote: "Retirer la citation",
+  dismiss: "Masquer",
   remove: (name) => `Retirer «\u00a0${name}\u00a0»`,
   add: "Ajouter",
   tools: "Outils",

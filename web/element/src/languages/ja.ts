@@ -1,6 +1,6 @@
-import type { Strings } from "../strings.js";
+import type { Language } from "../strings.js";
 
-export const strings: Strings = {
+export const strings: Language = {
   chat: "チャット",
   newChat: "新しいチャット",
   history: "チャット履歴",
@@ -45,6 +45,7 @@ export const strings: Strings = {
   chatName: "チャットの名前",
   answerAgain: "回答を再生成",
   removeQuote: "引用を削除",
+  dismiss: "閉じる",
   remove: (name) => `「${name}」を外す`,
   add: "追加",
   tools: "ツール",

@@ -1,9 +1,9 @@
-import type { Strings } from "../strings.js";
+import type { Language } from "../strings.js";
 
 // Zero takes the singular: “0 fonte”.
 const plural = new Intl.PluralRules("pt-BR");
 
-export const strings: Strings = {
+export const strings: Language = {
   chat: "Chat",
   newChat: "Nova conversa",
   history: "Histórico de conversas",
@@ -51,6 +51,7 @@ export const strings: Strings = {
   chatName: "Nome da conversa",
   answerAgain: "Responder novamente",
   removeQuote: "Remover a citação",
+  dismiss: "Dispensar",
   remove: (name) => `Remover “${name}”`,
   add: "Adicionar",
   tools: "Ferramentas",

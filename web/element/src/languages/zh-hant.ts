@@ -1,6 +1,6 @@
-import type { Strings } from "../strings.js";
+import type { Language } from "../strings.js";
 
-export const strings: Strings = {
+export const strings: Language = {
   chat: "聊天",
   newChat: "新對話",
   history: "對話紀錄",
@@ -45,6 +45,7 @@ export const strings: Strings = {
   chatName: "對話名稱",
   answerAgain: "重新回答",
   removeQuote: "移除引用",
+  dismiss: "關閉",
   remove: (name) => `移除「${name}」`,
   add: "新增",
   tools: "工具",

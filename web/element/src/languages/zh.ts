@@ -1,6 +1,6 @@
-import type { Strings } from "../strings.js";
+import type { Language } from "../strings.js";
 
-export const strings: Strings = {
+export const strings: Language = {
   chat: "聊天",
   newChat: "新对话",
   history: "对话记录",
@@ -45,6 +45,7 @@ export const strings: Strings = {
   chatName: "对话名称",
   answerAgain: "重新回答",
   removeQuote: "移除引用",
+  dismiss: "关闭",
   remove: (name) => `移除“${name}”`,
   add: "添加",
   tools: "工具",

@@ -3,7 +3,7 @@
 import type { WidgetNode } from "@docs-chatkit/core";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
-import { strings } from "../strings.js";
+import { later } from "../later.js";
 import { type Props, useAction, useWidget } from "./context.js";
 import * as values from "./values.js";
 
@@ -80,7 +80,7 @@ function checkPattern(field: TextField, pattern: string): void {
   } catch {
     // A pattern that is none allows everything.
   }
-  field.setCustomValidity(matches ? "" : strings.wrongFormat);
+  field.setCustomValidity(matches ? "" : later().wrongFormat);
 }
 
 /** As one of them: each has attributes of its own, which are not used here. */

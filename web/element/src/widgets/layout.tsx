@@ -4,6 +4,7 @@ import { childrenOf, type WidgetNode } from "@docs-chatkit/core";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 
+import { later } from "../later.js";
 import { safeImage } from "../links.js";
 import { strings } from "../strings.js";
 import { Children, MAX_DEPTH, type Props, useAction, useWidget } from "./context.js";
@@ -79,7 +80,7 @@ export function Card({ node, depth }: ComponentProps) {
               setOpened(true);
             }}
           >
-            {strings.details}
+            {later().details}
           </button>
         )}
       </Status>
@@ -178,7 +179,7 @@ export function ListView({ node, depth }: ComponentProps) {
             });
           }}
         >
-          {strings.loadMore}
+          {later().loadMore}
         </button>
       )}
     </div>

@@ -1,0 +1,36 @@
+"""The composer on a page, as a test handles it."""
+
+from playwright.sync_api import FilePayload, Locator, Page
+
+from tests.browser.protocol import ROOT
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def box(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Message")
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def check_accessibility(page: Page) -> None:
+    page.evaluate(AXE.read_text())
+    violations = page.evaluate(
+        """async () => (await axe.run()).violations.map(
+            ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`)"""
+    )
+    # The page around the element has no landmarks or heading of its own.
+    found = [v for v in violations if not v.startswith(("landmark-one-main", "region"))]
+    assert found == [], found
+
+
+def file(name: str, mime: str, content: bytes = b"x") -> FilePayload:
+    return {"name": name, "mimeType": mime, "buffer": content}
+
+
+def choose(page: Page, *files: FilePayload) -> None:
+    with page.expect_file_chooser() as chooser:
+        button(page, "Attach files").press("Enter")
+    chooser.value.set_files(list(files))
