@@ -334,10 +334,11 @@ export class Answers {
     const { threadId, thread, failure } = this.state;
     const call = failure || stopping || !own ? null : pendingToolCall(thread);
     if (!call || threadId === null || !this.#host.runTool) return null;
-    const result = await this.#host.runTool({ name: call.name, params: call.arguments ?? {} });
-    const done = { ...call, status: "completed" as const };
+    const called = { name: call.name, params: call.arguments ?? {} };
+    const result = (await this.#host.runTool(called)) ?? {};
+    const done = { ...call, status: "completed" as const, output: result };
     this.take({ type: "thread.item.replaced", item: done });
-    const params = { thread_id: threadId, result: result ?? {} };
+    const params = { thread_id: threadId, result };
     return { type: "threads.add_client_tool_output", params };
   }
 }

@@ -159,10 +159,9 @@ function updated(item: ThreadItem, update: ItemUpdate): ThreadItem {
       }));
     case "assistant_message.content_part.annotation_added":
       return withPart(item, update.content_index, (part) => {
-        const annotations = [...part.annotations];
-        const at = Math.min(update.annotation_index ?? annotations.length, annotations.length);
-        annotations[at] = update.annotation;
-        return { ...part, annotations };
+        // Put between the others, as the server does with what it keeps of an answer that was left.
+        const at = update.annotation_index ?? part.annotations.length;
+        return { ...part, annotations: part.annotations.toSpliced(at, 0, update.annotation) };
       });
     case "workflow.task.added":
     case "workflow.task.updated": {

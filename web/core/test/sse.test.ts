@@ -32,6 +32,19 @@ test("an event that the end of the stream cuts off is not given", async () => {
   assert.deepEqual(await collect([new TextEncoder().encode('data: 1\n\ndata: {"half')]), ["1"]);
 });
 
+test("a byte order mark at the beginning is not part of the first line", async () => {
+  const bytes = new TextEncoder().encode("\uFEFFdata: 1\n\ndata: \uFEFF2\n\n");
+  for (let size = 1; size <= bytes.length; size++) {
+    const chunks: Uint8Array[] = [];
+    for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.slice(at, at + size));
+    assert.deepEqual(await collect(chunks), ["1", "\uFEFF2"], `chunks of ${size}`);
+  }
+  const parser = new EventParser();
+  assert.deepEqual(parser.push(""), []);
+  assert.deepEqual(parser.push("\uFEFFdata: 1\n\n"), ["1"]);
+  assert.deepEqual(parser.push("\uFEFFdata: 2\n\n"), []);
+});
+
 test("a reader that leaves early cancels the body", async () => {
   let cancelled = false;
   const body = new ReadableStream<Uint8Array>({

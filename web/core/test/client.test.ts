@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { ChatClient } from "../src/client.js";
+import { ChatError } from "../src/errors.js";
+
+const { signal } = new AbortController();
+
+/** A client whose server answers like this, and what it asked for. */
+function clientOf(answer: () => Response, { url = "/chatkit", resume = true } = {}) {
+  const asked: { address: string; init: RequestInit }[] = [];
+  const client = new ChatClient({
+    url,
+    resume,
+    fetch: (address, init = {}) => {
+      asked.push({ address: address as string, init });
+      return Promise.resolve(answer());
+    },
+  });
+  return { client, asked };
+}
+
+const stream = (body: BodyInit) => () =>
+  new Response(body, { headers: { "Content-Type": "text/event-stream; charset=utf-8" } });
+const failure = (status: number, code: string) => () =>
+  Response.json({ error: { code, message: "No." } }, { status });
+const page = (status: number) => () => new Response("<h1>Docs</h1>", { status });
+
+test("an answer that is being written is read from its address", async () => {
+  const { client, asked } = clientOf(stream('data: {"type":"progress_update"}\n\n'), {
+    url: "https://api.test/chatkit/?site=docs",
+  });
+  const turn = await client.takeUp("thr/1", signal);
+  assert.ok(turn.running);
+  assert.deepEqual(await collect(turn.events), [{ type: "progress_update" }]);
+  assert.equal(asked[0]?.address, "https://api.test/chatkit/turns/thr%2F1?site=docs");
+  assert.equal(asked[0].init.method, undefined);
+});
+
+test("an answer that was taken up and not read can be left", async () => {
+  let cancelled = false;
+  const body = new ReadableStream({
+    cancel: () => {
+      cancelled = true;
+    },
+  });
+  const turn = await clientOf(stream(body)).client.takeUp("thr_1", signal);
+  assert.ok(turn.running);
+  turn.close();
+  assert.ok(cancelled);
+});
+
+test("the server says how the last answer ended", async () => {
+  for (const end of ["completed", "stopped", "failed", "interrupted", "none"]) {
+    const headers = { "X-Chatkit-Turn": end };
+    const { client } = clientOf(() => new Response(null, { status: 204, headers }));
+    assert.deepEqual(await client.takeUp("thr_1", signal), { running: false, end });
+  }
+  for (const headers of [{ "X-Chatkit-Turn": "exploded" }, undefined]) {
+    const { client } = clientOf(() => new Response(null, { status: 204, headers }));
+    assert.deepEqual(await client.takeUp("thr_1", signal), { running: false, end: "unknown" });
+    assert.ok(client.resumes);
+  }
+});
+
+test("a server that doesn't know the addresses is not asked again", async () => {
+  for (const answer of [page(404), page(405), page(501), page(200)]) {
+    const { client, asked } = clientOf(answer);
+    assert.deepEqual(await client.takeUp("thr_1", signal), { running: false, end: "unknown" });
+    assert.equal(client.resumes, false);
+    await client.takeUp("thr_1", signal);
+    assert.equal(await client.stop("thr_1", signal), false);
+    assert.equal(asked.length, 1);
+  }
+  const { client, asked } = clientOf(page(404));
+  assert.equal(await client.stop("thr_1", signal), false);
+  assert.equal(client.resumes, false);
+  assert.equal(await client.stop("thr_1", signal), false);
+  assert.equal(asked.length, 1);
+});
+
+test("only a client that resumes says so, and none asks another server for turns", async () => {
+  const { client, asked } = clientOf(stream(""), { resume: false });
+  await client.takeUp("thr_1", signal);
+  assert.equal(await client.stop("thr_1", signal), false);
+  assert.equal(asked.length, 0);
+  const retry = { thread_id: "thr_1", item_id: "msg_1" };
+  const request = { type: "threads.retry_after_item", params: retry } as const;
+  await collect(client.stream(request));
+  assert.equal(new Headers(asked[0]?.init.headers).has("X-Chatkit-Resume"), false);
+  const resuming = clientOf(stream(""));
+  await collect(resuming.client.stream(request));
+  assert.equal(new Headers(resuming.asked[0]?.init.headers).get("X-Chatkit-Resume"), "1");
+});
+
+test("stop names the thread", async () => {
+  const { client, asked } = clientOf(() => new Response(null, { status: 204 }));
+  assert.equal(await client.stop("thr_1", signal), true);
+  assert.equal(asked[0]?.address, "/chatkit/stop");
+  assert.equal(asked[0].init.method, "POST");
+  assert.equal(asked[0].init.body, '{"thread_id":"thr_1"}');
+});
+
+test("what fails for a reason is an error, and the server still resumes", async () => {
+  for (const answer of [failure(404, "not_found"), failure(429, "rate_limited"), page(503)]) {
+    const { client } = clientOf(answer);
+    const { status } = answer();
+    const isError = (error: unknown) => error instanceof ChatError && error.status === status;
+    await assert.rejects(client.takeUp("thr_1", signal), isError);
+    await assert.rejects(client.stop("thr_1", signal), isError);
+    assert.ok(client.resumes);
+  }
+});
+
+async function collect<T>(events: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
