@@ -180,7 +180,7 @@ async def trail_off(stage: Stage) -> Events:
     yield ThreadItemAddedEvent(item=item)
     empty = AssistantMessageContent(text="")
     yield update(item.id, AssistantMessageContentPartAdded(content_index=0, content=empty))
-    for delta in ("Pools 🏊", "🏽 help", " most."):
+    for delta in ("Pools 🏊", "🏽 help ", "\n\nmost. "):
         yield update(item.id, AssistantMessageContentPartTextDelta(content_index=0, delta=delta))
     for place, entity in ((0, "pool"), (1, "neon"), (1, "limit")):
         # The third is put between the other two.
