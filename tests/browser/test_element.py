@@ -151,7 +151,7 @@ def test_stop_ends_the_request_and_keeps_the_text(
     stop(page).click()
 
     assert server.hung_up.wait(10)
-    expect(page.get_by_text("You stopped this answer.").first).to_be_visible()
+    expect(page.get_by_text("This answer was stopped.").first).to_be_visible()
     expect(articles(page).nth(1)).to_contain_text("Half")
     expect(page.get_by_role("alert")).to_have_count(0)
     assert [name for name, _ in element.events("response.start", "response.end")] == [

@@ -19,7 +19,7 @@ export const english = {
   answer: "Answer",
   thinking: "Thinking",
   loading: "Loading the chat",
-  stopped: "You stopped this answer.",
+  stopped: "This answer was stopped.",
   sources: "Sources",
   source: (number: number, title: string) => `Source ${number}: ${title}`,
   copyCode: "Copy code",

@@ -16,7 +16,7 @@ export const strings: Language = {
   answer: "Antwort",
   thinking: "Denkt nach",
   loading: "Chat wird geladen",
-  stopped: "Sie haben diese Antwort angehalten.",
+  stopped: "Diese Antwort wurde angehalten.",
   sources: "Quellen",
   source: (number, title) => `Quelle ${number}: ${title}`,
   copyCode: "Code kopieren",

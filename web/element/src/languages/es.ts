@@ -16,7 +16,7 @@ export const strings: Language = {
   answer: "Respuesta",
   thinking: "Pensando",
   loading: "Cargando el chat",
-  stopped: "Detuviste esta respuesta.",
+  stopped: "Esta respuesta se detuvo.",
   sources: "Fuentes",
   source: (number, title) => `Fuente ${number}: ${title}`,
   copyCode: "Copiar código",

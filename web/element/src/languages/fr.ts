@@ -19,7 +19,7 @@ export const strings: Language = {
   answer: "Réponse",
   thinking: "Réflexion en cours",
   loading: "Chargement de la discussion",
-  stopped: "Vous avez arrêté cette réponse.",
+  stopped: "Cette réponse a été arrêtée.",
   sources: "Sources",
   source: (number, title) => `Source ${number}\u00a0: ${title}`,
   copyCode: "Copier le code",

@@ -19,7 +19,7 @@ export const strings: Language = {
   answer: "Resposta",
   thinking: "Pensando",
   loading: "Carregando a conversa",
-  stopped: "Você interrompeu esta resposta.",
+  stopped: "Esta resposta foi interrompida.",
   sources: "Fontes",
   source: (number, title) => `Fonte ${number}: ${title}`,
   copyCode: "Copiar código",

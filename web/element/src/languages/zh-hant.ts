@@ -16,7 +16,7 @@ export const strings: Language = {
   answer: "回答",
   thinking: "正在思考",
   loading: "正在載入對話",
-  stopped: "你已停止這則回答。",
+  stopped: "這則回答已停止。",
   sources: "來源",
   source: (number, title) => `來源 ${number}：${title}`,
   copyCode: "複製程式碼",

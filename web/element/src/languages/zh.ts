@@ -16,7 +16,7 @@ export const strings: Language = {
   answer: "回答",
   thinking: "正在思考",
   loading: "正在加载对话",
-  stopped: "你已停止这条回答。",
+  stopped: "这条回答已停止。",
   sources: "来源",
   source: (number, title) => `来源 ${number}：${title}`,
   copyCode: "复制代码",
