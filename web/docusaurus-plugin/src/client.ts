@@ -130,5 +130,8 @@ if (ExecutionEnvironment.canUseDOM && !document.querySelector(".chatkit-bubble")
 
 // In development only. The panel knows the site's routes, and so belongs to what changes with every
 // page that is edited: the one that is open stays. With other options the page is loaded anew.
-import.meta.webpackHot?.accept("./panel", () => undefined);
-import.meta.webpackHot?.decline("@generated/globalData");
+// Not by `?.`: Rspack, which builds new sites, makes a call of `undefined` of that in production.
+if (import.meta.webpackHot) {
+  import.meta.webpackHot.accept("./panel", () => undefined);
+  import.meta.webpackHot.decline("@generated/globalData");
+}

@@ -303,3 +303,10 @@ test("React, Prism and Docusaurus stay the site's own", () => {
     ],
   );
 });
+
+test("a build by Rspack is not broken by what is for development only", () => {
+  // It writes `undefined` for import.meta.webpackHot, and a call of that for `import.meta.webpackHot?.…`.
+  const client = readFileSync(new URL("../lib/client.js", import.meta.url), "utf8");
+  assert.match(client, /if \(import\.meta\.webpackHot\) \{/);
+  assert.doesNotMatch(client, /webpackHot\?\./);
+});
