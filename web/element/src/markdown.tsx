@@ -242,8 +242,8 @@ function span(untyped: Token, context: Context): ComponentChildren {
 
 /** A mark inside a link would be a link in a link: it comes after. */
 function Link({ token, context }: { token: Tokens.Link; context: Context }) {
-  const { numbers } = takeMarks(token.text);
-  const href = takeMarks(token.href).text;
+  const { text: href, numbers: within } = takeMarks(token.href);
+  const numbers = [...takeMarks(token.text).numbers, ...within];
   const content = inline(token.tokens, { ...context, sources: NO_SOURCES });
   const deeplink = parseDeeplink(href);
   const safe = safeHref(href);
