@@ -299,7 +299,7 @@ async def test_a_rewriting_model_that_hangs_costs_a_moment_and_then_nothing() ->
         )
         async with open_models(settings) as models:
             assert models.rewriting is not None
-            rewriter = Rewriter(models.rewriting, "the docs", within=0.1)
+            rewriter = Rewriter(models.rewriting, "the docs", within=1.0)
             found = [await rewriter.rewrite(items, meter) for _ in range(9)]
         model.release()
 
