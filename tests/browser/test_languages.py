@@ -118,3 +118,11 @@ def test_a_language_that_cannot_be_loaded_leaves_english(element: ElementPage, p
     element.mount(locale="de")
     expect(page.get_by_role("button", name="Send message")).to_be_visible()
     assert element.events("log")[0][1]["name"] == "language.failed"
+
+
+def test_the_button_that_closes_has_a_name_in_the_language(
+    element: ElementPage, page: Page
+) -> None:
+    element.mount(locale="de", header={"rightAction": {"icon": "close"}})
+
+    expect(page.get_by_role("button", name="Schließen")).to_be_visible()

@@ -36,7 +36,10 @@ export function Header(props: HeaderProps) {
 
 function CustomButton({ icon, onClick }: { icon: string; onClick: () => void }) {
   // The interface has no name for these buttons but that of their icon.
-  const label = icon.charAt(0).toUpperCase() + icon.slice(1).replaceAll("-", " ");
+  const label =
+    icon === "close"
+      ? strings.close
+      : icon.charAt(0).toUpperCase() + icon.slice(1).replaceAll("-", " ");
   return <IconButton name={findIcon(icon) ?? "dots"} label={label} onClick={onClick} />;
 }
 

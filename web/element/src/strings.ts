@@ -7,6 +7,7 @@ import type { LaterStrings } from "./later.js";
 export const english = {
   chat: "Chat",
   newChat: "New chat",
+  close: "Close",
   history: "Chat history",
   back: "Back to the chat",
   greeting: "What can I help with today?",

@@ -3,6 +3,7 @@ import type { Language } from "../strings.js";
 export const strings: Language = {
   chat: "Chat",
   newChat: "Neuer Chat",
+  close: "Schließen",
   history: "Chatverlauf",
   yourChats: "Ihre Chats",
   back: "Zurück zum Chat",

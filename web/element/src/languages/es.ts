@@ -3,6 +3,7 @@ import type { Language } from "../strings.js";
 export const strings: Language = {
   chat: "Chat",
   newChat: "Chat nuevo",
+  close: "Cerrar",
   history: "Historial de chats",
   yourChats: "Tus chats",
   back: "Volver al chat",

@@ -6,6 +6,7 @@ const plural = new Intl.PluralRules("fr");
 export const strings: Language = {
   chat: "Discussion",
   newChat: "Nouvelle discussion",
+  close: "Fermer",
   history: "Historique des discussions",
   yourChats: "Vos discussions",
   back: "Revenir à la discussion",

@@ -3,6 +3,7 @@ import type { Language } from "../strings.js";
 export const strings: Language = {
   chat: "チャット",
   newChat: "新しいチャット",
+  close: "閉じる",
   history: "チャット履歴",
   yourChats: "チャット一覧",
   back: "チャットに戻る",

@@ -6,6 +6,7 @@ const plural = new Intl.PluralRules("pt-BR");
 export const strings: Language = {
   chat: "Chat",
   newChat: "Nova conversa",
+  close: "Fechar",
   history: "Histórico de conversas",
   yourChats: "Suas conversas",
   back: "Voltar à conversa",

@@ -3,6 +3,7 @@ import type { Language } from "../strings.js";
 export const strings: Language = {
   chat: "聊天",
   newChat: "新對話",
+  close: "關閉",
   history: "對話紀錄",
   yourChats: "你的對話",
   back: "返回對話",

@@ -3,6 +3,7 @@ import type { Language } from "../strings.js";
 export const strings: Language = {
   chat: "聊天",
   newChat: "新对话",
+  close: "关闭",
   history: "对话记录",
   yourChats: "你的对话",
   back: "返回对话",
