@@ -144,3 +144,34 @@ def test_the_element_alone_leads_to_the_words_on_the_page(
 
     expect(opened.locator("#here")).to_be_in_viewport()
     assert opened.evaluate("location.hash") == "#pooling"
+
+
+def test_an_entity_that_is_cited_can_be_opened_by_the_page(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    def cite(interactive: bool, name: str) -> Event:
+        cited = {"type": "entity", "id": name, "title": name, "interactive": interactive}
+        return {"type": "annotation", "source": cited, "index": len(TEXT)}
+
+    reply = answer(TEXT, annotations=[cite(True, "Ada"), cite(False, "Bob")])
+    server.stream("threads.create", created(), done(question("Hi")), done(reply))
+    element.mount()
+    page.evaluate(
+        """() => {
+          window.opened = [];
+          document.getElementById('chat').setOptions({
+            api: { url: '/chatkit', domainKey: 'local' },
+            entities: { onClick: ({ id, title }) => window.opened.push([id, title]) },
+          });
+        }"""
+    )
+    element.ask("Hi")
+    listed = page.get_by_role("region", name="Sources")
+    expect(listed).to_be_visible()
+
+    listed.get_by_role("button", name="Ada").click()
+    page.get_by_role("button", name="Source 1: Ada").press("Enter")
+
+    assert page.evaluate("window.opened") == [["Ada", "Ada"], ["Ada", "Ada"]]
+    expect(listed.get_by_role("button")).to_have_count(1)
+    expect(listed.get_by_text("Bob")).to_be_visible()

@@ -1,12 +1,26 @@
 /** The numbers in an answer that lead to its sources, and the list of the sources below it. */
 
-import { type CitedSource, describe, type Described, type Source } from "@docs-chatkit/core";
+import {
+  type CitedSource,
+  describe,
+  type Described,
+  type EntitySource,
+  type Source,
+} from "@docs-chatkit/core";
 
 import { citedHref, isExternal, safeHref } from "./links.js";
 import { linkTarget } from "./markdown.js";
 import { strings } from "./strings.js";
 
-export function Citation({ cited: { number, source } }: { cited: CitedSource }) {
+/** Opens an entity; absent where the page has no use for that. */
+type OpenEntity = ((entity: EntitySource) => void) | undefined;
+
+interface CitationProps {
+  cited: CitedSource;
+  onEntity: OpenEntity;
+}
+
+export function Citation({ cited: { number, source }, onEntity }: CitationProps) {
   const described = describe(source);
   const href = hrefOf(source, described);
   const show = ({ currentTarget }: { currentTarget: HTMLElement }) => {
@@ -23,9 +37,14 @@ export function Citation({ cited: { number, source } }: { cited: CitedSource }) 
       if (event.pointerType !== "touch") show(event);
     },
   };
+  const open = opening(source, onEntity);
   return (
     <sup>
-      {href === null ? (
+      {open ? (
+        <button type="button" {...mark} onClick={open}>
+          {number}
+        </button>
+      ) : href === null ? (
         <span {...mark} role="note">
           {number}
         </span>
@@ -38,14 +57,19 @@ export function Citation({ cited: { number, source } }: { cited: CitedSource }) 
   );
 }
 
-export function Sources({ sources }: { sources: readonly CitedSource[] }) {
+interface SourcesProps {
+  sources: readonly CitedSource[];
+  onEntity: OpenEntity;
+}
+
+export function Sources({ sources, onEntity }: SourcesProps) {
   return (
     <section class="sources" aria-label={strings.sources}>
       <h3>{strings.sources}</h3>
       <ol>
         {sources.map((cited) => (
           <li key={cited.number}>
-            <SourceCard {...cited} />
+            <SourceCard cited={cited} onEntity={onEntity} />
           </li>
         ))}
       </ol>
@@ -53,7 +77,7 @@ export function Sources({ sources }: { sources: readonly CitedSource[] }) {
   );
 }
 
-function SourceCard({ number, source }: CitedSource) {
+function SourceCard({ cited: { number, source }, onEntity }: CitationProps) {
   const described = describe(source);
   const href = hrefOf(source, described);
   const place = placeOf(described, href);
@@ -79,6 +103,14 @@ function SourceCard({ number, source }: CitedSource) {
       </span>
     </>
   );
+  const open = opening(source, onEntity);
+  if (open) {
+    return (
+      <button type="button" class="source" onClick={open}>
+        {content}
+      </button>
+    );
+  }
   return href === null ? (
     <span class="source">{content}</span>
   ) : (
@@ -86,6 +118,11 @@ function SourceCard({ number, source }: CitedSource) {
       {content}
     </a>
   );
+}
+
+function opening(source: Source, onEntity: OpenEntity): (() => void) | undefined {
+  if (source.type !== "entity" || !source.interactive || !onEntity) return undefined;
+  return () => onEntity(source);
 }
 
 export function labelOf({ title, section }: Described): string {

@@ -5,6 +5,7 @@ import type {
   ChatKitEvents,
   ChatKitOptions,
   CustomApiConfig,
+  Entity,
   EventHandler,
   OpenAIChatKit,
   UserMessageContent,
@@ -314,7 +315,8 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
 
   #currentRules(options: DocsChatKitOptions): MarkdownRules {
     const imageDomains = this.#chat.state.thread.thread?.allowed_image_domains ?? [];
-    const { highlight } = options;
+    const { highlight, entities } = options;
+    const open = entities?.onClick;
     const known = this.#rules;
     if (!known || String(known.imageDomains) !== String(imageDomains)) {
       this.#rules = {
@@ -323,6 +325,13 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
         onDeeplink: (link) => {
           this.#dispatch("chatkit.deeplink", link);
         },
+        ...(open && {
+          onEntity: ({ id, title = id, icon, interactive, group, data }) => {
+            // The interface promises texts; what the server sent is what comes.
+            const entity = { id, title, icon, interactive, group, data };
+            open(entity as Entity);
+          },
+        }),
       };
     }
     return this.#rules as MarkdownRules;

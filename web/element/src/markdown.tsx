@@ -1,6 +1,6 @@
 /** Shows Markdown as virtual nodes. No HTML string is ever made, so there is nothing to sanitise. */
 
-import { type CitedSource, type Mark } from "@docs-chatkit/core";
+import type { CitedSource, EntitySource, Mark } from "@docs-chatkit/core";
 import type { Token, Tokens, TokensList } from "marked";
 import type { ComponentChildren, VNode } from "preact";
 import { useMemo, useRef } from "preact/hooks";
@@ -20,6 +20,7 @@ export interface MarkdownRules {
   imageDomains: readonly string[];
   highlight?: Highlight;
   onDeeplink: (link: Deeplink) => void;
+  onEntity?: (entity: EntitySource) => void;
 }
 
 interface Context {
@@ -300,7 +301,9 @@ function plain(text: string, context: Context): ComponentChildren[] {
 function citations(numbers: readonly number[], context: Context): ComponentChildren[] {
   return numbers.map((number) => {
     const cited = context.sources.find((source) => source.number === number);
-    return cited && <Citation key={`cite-${number}`} cited={cited} />;
+    return (
+      cited && <Citation key={`cite-${number}`} cited={cited} onEntity={context.rules.onEntity} />
+    );
   });
 }
 
