@@ -11,12 +11,17 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from .errors import SettingsError
 from .filetypes import TYPES, FileType
 from .prices import TokenPrice, read_prices
+from .variables import SecretFiles, is_secret, variable
 
 Languages = Literal[
     "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek",
@@ -49,6 +54,18 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         populate_by_name=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        files = SecretFiles(settings_cls, init_settings, env_settings, dotenv_settings)
+        return init_settings, env_settings, dotenv_settings, files
 
     # The usual names of the usual parts.
     database_url: SecretStr | None = Field(
@@ -593,14 +610,8 @@ class Settings(BaseSettings):
         return self.allow_anonymous if self.allow_anonymous is not None else not self.jwt_on
 
 
-def variable(name: str, field: FieldInfo) -> str:
-    """Name of the environment variable behind a field of `Settings`."""
-    alias = field.validation_alias
-    return alias if isinstance(alias, str) else f"CHATKIT_{name.upper()}"
-
-
 def read_settings(values: Mapping[str, Any] | None = None) -> Settings:
-    """Read environment and `.env`; `values` (by field name) win over both.
+    """Read environment, `.env` and files of secrets; `values` (by field name) win over all.
 
     Raises:
         SettingsError: naming each wrong setting, its value unless secret, and the fix.
@@ -624,7 +635,7 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
             (f for n, f in Settings.model_fields.items() if variable(n, f) == name), None
         )
         shown = name if field is None else variable(name.removeprefix("CHATKIT_").lower(), field)
-        secret = field is not None and "SecretStr" in str(field.annotation)
+        secret = field is not None and is_secret(field)
         # An address may hold a user and a password.
         found = f"is {_PASSWORD.sub('…@', repr(problem.get('input')))}"
         found = "is wrong" if secret else found

@@ -10,23 +10,26 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from chatkit_server.keyset import KeySet
-from chatkit_server.settings import Settings, variable
+from chatkit_server.settings import Settings
 from chatkit_server.tracing import is_asked_for
+from chatkit_server.variables import file_variables, variable
 
 from .check import Check
 
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
-# Of secrets that lie in files.
-_FILE = "_FILE"
 
 
 def check_settings() -> list[Check]:
-    """Variables that look like ours and are none."""
-    known = {variable(name, field) for name, field in Settings.model_fields.items()}
-    given = {name for name in (*os.environ, *dotenv_values(".env")) if name.startswith("CHATKIT_")}
-    strange = sorted(name for name in given if name.removesuffix(_FILE) not in known)
+    """Variables that look like ours and are none, and secrets that come from files."""
+    fields = Settings.model_fields
+    files = file_variables(fields)
+    known = {*(variable(name, field) for name, field in fields.items()), *files}
+    given = {**dotenv_values(".env"), **os.environ}
+    strange = sorted(name for name in given.keys() - known if name.startswith("CHATKIT_"))
     if not strange:
-        return [Check("settings", "ok", "The settings are valid.")]
+        read = ", ".join(plain for name, plain in files.items() if given.get(name))
+        message = f"The settings are valid{f'; from files: {read}' if read else ''}."
+        return [Check("settings", "ok", message)]
     meant = []
     for name in strange:
         near = difflib.get_close_matches(name, known, 1, 0.8)

@@ -20,8 +20,9 @@ import httpx
 import jwt
 import pytest
 
-from chatkit_server.settings import Settings, variable
+from chatkit_server.settings import Settings
 from chatkit_server.testing import Break, Call, Fail, ModelRequest, Say, ScriptedModel
+from chatkit_server.variables import variable
 from tests.fixtures.app import Client, message
 from tests.fixtures.files import upload_directly
 from tests.fixtures.redis import RedisServer

@@ -8,7 +8,8 @@ import pytest
 
 from chatkit_server.errors import SettingsError
 from chatkit_server.parts import open_passages
-from chatkit_server.settings import Languages, Settings, read_settings, variable
+from chatkit_server.settings import Languages, Settings, read_settings
+from chatkit_server.variables import variable
 from chatkit_tools.lexical import Lexical
 
 ROOT = Path(__file__).parents[2]
