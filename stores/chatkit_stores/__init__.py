@@ -23,6 +23,7 @@ from chatkit_stores.errors import (
 )
 from chatkit_stores.ids import new_id
 from chatkit_stores.migrations import migrate
+from chatkit_stores.removals import Selection
 from chatkit_stores.restored import Restored
 from chatkit_stores.rows import StoreContext
 from chatkit_stores.store import PostgresStore
@@ -33,6 +34,7 @@ __all__ = [
     "IdTakenError",
     "PostgresStore",
     "Restored",
+    "Selection",
     "StoreContext",
     "StoreError",
     "StoreUnavailableError",

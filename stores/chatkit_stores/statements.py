@@ -12,7 +12,13 @@ _THREAD: Final = SQL(
 
 def _pages(statement: SQL) -> dict[str, Composed]:
     return {
-        "asc": statement.format(thread=_THREAD, beyond=SQL(">"), first=SQL("0"), order=SQL("asc")),
+        "asc": statement.format(
+            # Threads that were imported come before all others, at places below zero.
+            thread=_THREAD,
+            beyond=SQL(">"),
+            first=SQL("'-9223372036854775808'::bigint"),
+            order=SQL("asc"),
+        ),
         "desc": statement.format(
             thread=_THREAD, beyond=SQL("<"), first=SQL("9223372036854775807"), order=SQL("desc")
         ),
@@ -102,7 +108,7 @@ THREAD_IS_DELETED: Final = SQL("""
 
 DELETE_THREAD: Final = SQL("""
     update chatkit.threads set
-        deleted = true, title = null, status = 'active', status_reason = null,
+        deleted = true, deleted_at = now(), title = null, status = 'active', status_reason = null,
         allowed_image_domains = null, metadata = '{}', turn_id = null, lease_until = null,
         turn_state = null, stop_turn = null
     where id = %(thread)s and user_id = %(user)s and not deleted
@@ -364,9 +370,13 @@ RESTORE_THREAD: Final = SQL("""
     insert into chatkit.threads (
         id, user_id, created_at, title, status, status_reason, allowed_image_domains, metadata,
         turn_id, turn_state
-    ) values (
-        %(thread)s, %(user)s, %(created_at)s, %(title)s, %(status)s, %(status_reason)s,
-        %(allowed_image_domains)s, %(metadata)s, %(turn)s, %(state)s
+    )
+    select %(thread)s::text, %(user)s::text, %(created_at)s::timestamptz, %(title)s::json,
+        %(status)s::text, %(status_reason)s::json, %(allowed_image_domains)s::json,
+        %(metadata)s::json, %(turn)s::text, %(state)s::text
+    where not exists (
+        select from chatkit.erasures
+        where user_id = %(user)s and erased_at >= %(created_at)s::timestamptz
     )
     on conflict (id) do nothing
 """)

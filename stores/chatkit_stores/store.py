@@ -11,9 +11,12 @@ from psycopg.sql import Composed
 from chatkit_stores import attachments, statements
 from chatkit_stores.answering import Switches
 from chatkit_stores.attachments import Attachments
+from chatkit_stores.chores import Chores
 from chatkit_stores.database import Database, PoolState, Query, Row, Watch
+from chatkit_stores.dump import Dumps
 from chatkit_stores.errors import TurnLostError
 from chatkit_stores.ids import new_id
+from chatkit_stores.intake import Intake
 from chatkit_stores.restored import Restores
 from chatkit_stores.rows import (
     StoreContext,
@@ -30,11 +33,14 @@ from chatkit_stores.turns import Turns
 from chatkit_stores.unanswered import FORGET_ITEM, Unanswered
 
 
-class PostgresStore(Turns, Restores, Attachments, Switches, Unanswered, Store[StoreContext]):
+class PostgresStore(
+    Turns, Restores, Attachments, Switches, Unanswered, Dumps, Intake, Chores, Store[StoreContext]
+):
     """A ChatKit store in PostgreSQL; `migrate` makes its tables.
 
     What the context's user does not own is not found. A deleted thread or item stays deleted:
-    to save it again is `NotFoundError` too, and a page may still start after it.
+    to save it again is `NotFoundError` too, and a page may still start after it. The place of a
+    deleted thread is given up by `forget_deleted`, a month later.
     """
 
     def __init__(self, database: Database) -> None:
