@@ -21,6 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .errors import sentence
+from .headers import Protected
 from .identity import TokenVerifier, make_identity
 from .incoming import Incoming
 from .keyset import KeySet
@@ -97,6 +98,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=["Retry-After", "X-Chatkit-Turn", "X-Request-Id"],
             max_age=7200,
         )  # fmt: skip
+    public = configured.public_url or ""
+    app.add_middleware(Protected, hsts=configured.hsts, https=public.startswith("https:"))
     app.add_middleware(Incoming, observer=observer, proxied=bool(configured.trusted_proxies))
     if configured.trusted_proxies:
         # Outermost, so that all others see the reader's address.

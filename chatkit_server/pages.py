@@ -13,13 +13,9 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-STATIC = Path(str(files("chatkit_server"))) / "static"
+from .headers import PAGE, SITE
 
-_CHAT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
-    "require-trusted-types-for 'script'"
-)
+STATIC = Path(str(files("chatkit_server"))) / "static"
 
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
@@ -29,15 +25,7 @@ def chat_page() -> Response:
     page = STATIC / "chat.html"
     if not page.is_file():
         raise HTTPException(404, "The web files are not built; run `make web`.")
-    return FileResponse(
-        page,
-        headers={
-            "Content-Security-Policy": _CHAT_POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "same-origin",
-            "Cache-Control": "no-cache",
-        },
-    )
+    return FileResponse(page, headers=PAGE)
 
 
 class WebFiles(StaticFiles):
@@ -56,7 +44,6 @@ class WebFiles(StaticFiles):
         # Names under assets/ carry a hash of their content.
         kept = path.startswith("assets/") or (version and version == self._versions.get(path))
         response.headers["Cache-Control"] = _FOR_GOOD if kept else "no-cache"
-        response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return response
@@ -74,7 +61,7 @@ class Site(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers.update(SITE)
         # Names under assets/ carry a hash of their content.
         hashed = path.startswith("assets/")
         response.headers["Cache-Control"] = _FOR_GOOD if hashed else "no-cache"

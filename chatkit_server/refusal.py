@@ -9,12 +9,20 @@ from chatkit.store import NotFoundError
 from starlette.responses import JSONResponse, Response
 
 from .errors import RequestError, not_configured, not_found, unavailable
+from .headers import close
 
 logger = logging.getLogger("chatkit_server")
 
 
 async def in_protocol(answer: Awaitable[Response]) -> Response:
-    """The answer, or what went wrong in the protocol's own form."""
+    """The answer, or what went wrong in the protocol's own form; closed to whom it isn't for."""
+    response = await _in_protocol(answer)
+    # Here and not by the app alone, since the router may be in somebody else's.
+    close(response.headers)
+    return response
+
+
+async def _in_protocol(answer: Awaitable[Response]) -> Response:
     try:
         return await answer
     except RequestError as error:

@@ -25,7 +25,7 @@ _MOST_READERS = 16
 # How often a turn without readers here looks whether it is followed elsewhere.
 _FOLLOWED = 5.0
 PING = b": ping\n\n"
-STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+STREAM_HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 
 
 class Feed:

@@ -246,6 +246,11 @@ class Settings(BaseSettings):
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For counts, by commas.",
     )
+    hsts: int | None = Field(
+        None,
+        ge=0,
+        description="Seconds for which browsers that came by https shall use it alone.",
+    )
 
     # Files and dictation.
     attachments: str | None = Field(

@@ -100,7 +100,7 @@ def add_upload_routes(
             else:
                 user_id = await signed("preview", request, attachment_id, token)
             found = await ours.download(attachment_id, RequestContext(user_id))
-            return _file(found, inline=token is not None)
+            return _file(found, signed=token is not None)
 
         return await in_protocol(answer())
 
@@ -177,20 +177,19 @@ async def _read_form(request: Request, chunks: AsyncGenerator[bytes, None]) -> R
     return ReceivedFile(file.filename, file.file, file.size or 0)
 
 
-def _file(found: Download, *, inline: bool) -> Response:
+def _file(found: Download, *, signed: bool) -> Response:
     image = found.type != "text/plain"
-    disposition = "inline" if inline and image else "attachment"
+    disposition = "inline" if signed and image else "attachment"
     return Response(
         found.content,
         media_type=found.type if image else "text/plain; charset=utf-8",
         headers={
             "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(found.name, safe='')}",
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
             # So that the page of another origin may show it; whoever has the address may see it.
             "Cross-Origin-Resource-Policy": "cross-origin",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "private, max-age=3600",
+            # By its plain address, the next user of the same browser would get it from the cache.
+            "Cache-Control": "private, max-age=3600" if signed else "no-store",
         },
     )
 

@@ -198,5 +198,6 @@ def test_the_secret_is_in_one_header_and_nowhere_else(
         " document.querySelector('docs-chatkit').shadowRoot.innerHTML + document.cookie"
     )
     assert secret not in "".join(said)
+    assert reader.context.cookies() == []
     assert "turn_id" in caplog.text
     assert secret not in caplog.text
