@@ -6,7 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 
-from chatkit.types import StreamOptionsEvent, ThreadItemDoneEvent, ThreadStreamEvent
+from chatkit.types import (
+    StreamOptionsEvent,
+    ThreadItemDoneEvent,
+    ThreadItemRemovedEvent,
+    ThreadStreamEvent,
+)
 
 from .context import RequestContext
 from .following import tell
@@ -79,11 +84,18 @@ class FollowedServer(RecordingServer):
         turn = self._turns.get(thread_id) or next(
             (turn for turn in self._begun if turn.asked == thread_id), None
         )
-        if turn is not None and turn.user_id == context.user_id and turn.feed is not None:
-            return turn.feed.read(self._frames(self._so_far(turn, context), context), grace=grace)
-        return await self._turn_store.load_turn(
-            thread_id, None, history=HISTORY, follow=True, context=context
-        )
+        if turn is None or turn.user_id != context.user_id or turn.feed is None:
+            return await self._turn_store.load_turn(
+                thread_id, None, history=HISTORY, follow=True, context=context
+            )
+        replaced: list[str] = []
+        if turn.retry is not None:
+            view = await self._turn_store.load_turn(
+                thread_id, turn.id, history=HISTORY, follow=False, context=context
+            )
+            replaced = view.replaced
+        so_far = self._so_far(turn, replaced, context)
+        return turn.feed.read(self._frames(so_far, context), grace=grace)
 
     async def follow_stored(
         self, thread_id: str, view: TurnView, context: RequestContext
@@ -111,7 +123,11 @@ class FollowedServer(RecordingServer):
                 thread_id, turn_id, history=HISTORY, follow=follow, context=context
             )
 
-    def _so_far(self, turn: Turn, context: RequestContext) -> Iterator[ThreadStreamEvent]:
+    def _so_far(
+        self, turn: Turn, replaced: Iterable[str], context: RequestContext
+    ) -> Iterator[ThreadStreamEvent]:
+        for item_id in replaced:
+            yield ThreadItemRemovedEvent(item_id=item_id)
         if turn.thread is not None:
             options = self.get_stream_options(turn.thread, context)
             yield StreamOptionsEvent(stream_options=options)

@@ -32,6 +32,8 @@ async def tell(
     None after each look that has told nothing. Answers are said to be done at the end: a checkpoint
     does not tell whole ones from partial ones.
     """
+    for item_id in first.replaced:
+        yield ThreadItemRemovedEvent(item_id=item_id)
     told: dict[str, ThreadItem] = {}
     view = first
     while True:

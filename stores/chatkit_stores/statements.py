@@ -243,7 +243,7 @@ CREATE_LEASED: Final = SQL("""
 LEASE: Final = SQL("""
     update chatkit.threads
     set turn_id = %(turn)s, turn_state = 'running', lease_until = {lease_end}, stop_turn = null,
-        followed_until = null
+        followed_until = null, retried = null
     where id = %(thread)s and user_id = %(user)s and not deleted and {is_free}
     returning id
 """).format(lease_end=_LEASE_END, is_free=_IS_FREE)
@@ -258,7 +258,7 @@ RETRIED: Final = _RETRIED.format(column=SQL("kind"))
 LEASE_FOR_RETRY: Final = SQL("""
     update chatkit.threads
     set turn_id = %(turn)s, turn_state = 'running', lease_until = {lease_end}, stop_turn = null,
-        followed_until = null
+        followed_until = null, retried = %(retry)s
     where id = %(thread)s and user_id = %(user)s and not deleted and {is_free}
     and ({kind}) = 'user_message'
     returning id
@@ -362,6 +362,19 @@ TURN_ITEMS: Final = SQL("""
         select turn_id from chatkit.threads where id = %(thread)s and user_id = %(user)s
     ))
     order by seq desc limit %(history)s
+""")
+
+# Of a retry that runs: what `REPLACE_ITEMS` takes away when it ends.
+REPLACED: Final = SQL("""
+    select items.id from chatkit.threads
+    join chatkit.items retried on retried.id = threads.retried
+        and retried.thread_id = threads.id and retried.user_id = threads.user_id
+    join chatkit.items on items.thread_id = threads.id and items.user_id = threads.user_id
+        and items.seq > retried.seq and items.data is not null
+        and items.turn_id is distinct from threads.turn_id
+    where threads.id = %(thread)s and threads.user_id = %(user)s and not threads.deleted
+    and threads.turn_state = 'running'
+    order by items.seq
 """)
 
 # Turns that are brought late: they never held the thread, or have lost it.

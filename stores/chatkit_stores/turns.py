@@ -46,6 +46,8 @@ class TurnView:
     """None where the thread never had a turn."""
     items: list[ThreadItem]
     """What the turn has added, oldest first: the user's message, what is there of the answer."""
+    replaced: list[str]
+    """Of a retry that runs: the items that go when it ends with a new answer."""
 
 
 class Turns:
@@ -244,10 +246,10 @@ class Turns:
         """
         values = keys(context, thread=thread_id) | {"history": history, "asked": turn_id}
         told = [statements.FOLLOW] if follow else []
-        turns, items, *_ = await self._database.ask(
-            values, statements.LOAD_TURN, statements.TURN_ITEMS, *told
+        turns, items, replaced, *_ = await self._database.ask(
+            values, statements.LOAD_TURN, statements.TURN_ITEMS, statements.REPLACED, *told
         )
         if not turns:
             raise NotFoundError(f"thread {thread_id} not found")
         [(last, state)] = turns
-        return TurnView(last, state, read_items(reversed(items)))
+        return TurnView(last, state, read_items(reversed(items)), [id_ for (id_,) in replaced])

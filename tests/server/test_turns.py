@@ -557,6 +557,42 @@ def test_a_retry_replaces_the_answer_once_there_is_a_new_one(start_server: Start
         assert texts(client, thread_id) == ["New."]
 
 
+@pytest.mark.parametrize("where", ["the same server", "another replica"])
+def test_who_follows_a_retry_does_not_see_what_it_replaces(
+    start_server: StartServer, where: str
+) -> None:
+    anew = Say("New words.", hold_after=2)
+    with (
+        ScriptedModel(Say("Old."), Say("Old."), anew) as model,
+        start_server(openai_base_url=model.base_url, model="m") as url,
+        start_server(openai_base_url=model.base_url, model="m") as replica,
+    ):
+        client = Client(url)
+        thread_id = client.ask("How do I connect to Neon?").thread_id
+        client.ask("And then?", thread_id)
+        first, *replaced = (item["id"] for item in client.items(thread_id))
+        retry = {"thread_id": thread_id, "item_id": first}
+        with httpx.stream(
+            "POST",
+            f"{url}/chatkit",
+            json={"type": "threads.retry_after_item", "params": retry},
+            headers={"X-Session-Id": client.secret},
+            timeout=30,
+        ) as asking:
+            asked = read(asking)
+            deltas(asked, 2)
+            reader = client if where == "the same server" else Client(replica, client.secret)
+            with resumed(reader, thread_id) as following:
+                events = read(following)
+                told = [next(events)]
+                model.release()
+                told += events
+        removed = [event["item_id"] for event in told if event["type"] == "thread.item.removed"]
+        assert removed == replaced
+        assert text_told(told) == "New words."
+        assert texts(client, thread_id) == ["New words."]
+
+
 def test_a_retry_that_fails_keeps_the_old_answer(start_server: StartServer) -> None:
     refusal = Fail(400, "context_length_exceeded")
     with (
