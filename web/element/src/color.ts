@@ -17,6 +17,24 @@ export function parseColor(text: string): RGB | null {
   return [r * scale, g * scale, b * scale];
 }
 
+/** A colour by how light, how strong and of which hue it is to the eye, as CSS has it. */
+export function oklch(lightness: number, chroma: number, hue: number): RGB {
+  const angle = (hue * Math.PI) / 180;
+  const [a, b] = [chroma * Math.cos(angle), chroma * Math.sin(angle)];
+  const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  const linear = [
+    4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
+    -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
+    -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
+  ];
+  return linear.map((part) => {
+    const shown = part <= 0.0031308 ? 12.92 * part : 1.055 * part ** (1 / 2.4) - 0.055;
+    return Math.min(Math.max(shown, 0), 1) * 255;
+  }) as unknown as RGB;
+}
+
 export function formatColor(color: RGB): string {
   return `rgb(${color.map((part) => Math.round(part)).join(" ")})`;
 }

@@ -5,13 +5,14 @@ import { contrast, parseColor } from "../src/color.js";
 import { themeProperties } from "../src/theme.js";
 import { readAction, withFields } from "../src/widgets/action.js";
 import { niceTicks } from "../src/widgets/chart.js";
+import { colorsOn } from "../src/widgets/ground.js";
 import { background, block, border, color, spacing, tones } from "../src/widgets/values.js";
 
 test("a colour is a token, a step of the palette, CSS, or one per scheme", () => {
   assert.equal(color("secondary", "text", "light"), "var(--muted)");
   assert.equal(color("surface-tertiary", "surface", "light"), "var(--hover)");
   assert.equal(color("strong", "border", "light"), "var(--edge)");
-  assert.match(color("blue-500", "text", "light") ?? "", /^oklch\(0\.6\d+ 0\.2\d+ 258\)$/);
+  assert.match(color("blue-500", "text", "light") ?? "", /^rgb\(\d+ \d+ 2\d\d\)$/);
   assert.equal(color("#123", "text", "light"), "#123");
   assert.equal(color({ light: "red", dark: "blue" }, "text", "dark"), "blue");
   for (const nothing of [null, 7, "", [], {}, undefined]) {
@@ -133,3 +134,33 @@ test("buttons and badges are readable in every tone on light and dark themes", (
     }
   }
 });
+
+const HUES = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "gray"];
+const STEPS = [50, 100, 200, 300, 400, 500, 600, 700, 800, 900];
+const PALETTE = HUES.flatMap((hue) => STEPS.map((step) => `${hue}-${step}`));
+
+for (const colorScheme of ["light", "dark"] as const) {
+  const theme = themeProperties({ colorScheme }, parseColor);
+  const rgb = (value: string | undefined) => parseColor(value ?? "") ?? assert.fail(value);
+
+  test(`every colour of the palette can be read as text on ${colorScheme} grounds`, () => {
+    for (const name of PALETTE) {
+      const text = rgb(color(name, "text", colorScheme, theme));
+      for (const ground of ["--bg", "--raised", "--hover"]) {
+        const ratio = contrast(text, rgb(theme[ground]));
+        assert.ok(ratio >= 4.5, `${name} on ${ground}: ${ratio}`);
+      }
+    }
+  });
+
+  test(`texts can be read on every colour of the palette in the ${colorScheme} scheme`, () => {
+    for (const name of PALETTE) {
+      const ground = rgb(color(name, "surface", colorScheme));
+      const own = colorsOn(ground, theme);
+      for (const text of ["--fg", "--muted", "--link"]) {
+        const ratio = contrast(rgb(own[text]), ground);
+        assert.ok(ratio >= 4.5, `${text} on ${name}: ${ratio}`);
+      }
+    }
+  });
+}

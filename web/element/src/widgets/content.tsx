@@ -1,12 +1,14 @@
 /** The components that show something: texts, badges, icons and images. */
 
 import type { WidgetNode } from "@docs-chatkit/core";
+import { useContext } from "preact/hooks";
 
 import { imageSource, safeHref } from "../links.js";
 import { linkTarget, Markdown as ChatMarkdown } from "../markdown.js";
 import { strings } from "../strings.js";
 import { useWidget } from "./context.js";
 import { EditableText } from "./fields.js";
+import { GroundScope } from "./ground.js";
 import { Glyph } from "./glyphs.js";
 import * as values from "./values.js";
 
@@ -36,9 +38,11 @@ const WEIGHTS: Record<string, string> = {
   bold: "700",
 };
 
-function textStyle(node: WidgetNode, scheme: values.Scheme): values.Style {
+function useTextStyle(node: WidgetNode): values.Style {
+  const { scheme } = useWidget();
+  const theme = useContext(GroundScope);
   const size = SIZES[node.type]?.[values.text(node["size"])];
-  const color = values.color(node["color"], "text", scheme);
+  const color = values.color(node["color"], "text", scheme, theme);
   const weight = WEIGHTS[values.text(node["weight"])];
   const align = values.text(node["textAlign"]);
   const width = values.length(node["width"]);
@@ -58,8 +62,7 @@ function textStyle(node: WidgetNode, scheme: values.Scheme): values.Style {
 
 /** Text, Title and Caption. */
 export function Text({ node }: ComponentProps) {
-  const { scheme } = useWidget();
-  const style = textStyle(node, scheme);
+  const style = useTextStyle(node);
   if (node.type === "Text" && values.isRecord(node["editable"])) {
     return <EditableText node={node} editable={node["editable"]} style={style} />;
   }
@@ -74,13 +77,9 @@ export function Text({ node }: ComponentProps) {
 }
 
 export function Label({ node }: ComponentProps) {
-  const { scheme, fieldId } = useWidget();
+  const { fieldId } = useWidget();
   return (
-    <label
-      class="w-label"
-      for={fieldId(values.text(node["fieldName"]))}
-      style={textStyle(node, scheme)}
-    >
+    <label class="w-label" for={fieldId(values.text(node["fieldName"]))} style={useTextStyle(node)}>
       {values.text(node["value"])}
     </label>
   );
@@ -117,7 +116,7 @@ const ICON_PX: Record<string, number> = {
 
 export function Icon({ node }: ComponentProps) {
   const { scheme } = useWidget();
-  const color = values.color(node["color"], "text", scheme);
+  const color = values.color(node["color"], "text", scheme, useContext(GroundScope));
   const size = ICON_PX[values.text(node["size"])] ?? 18;
   return (
     <span class="w-icon" style={{ "--icon": `${size}px`, ...(color && { color }) }}>

@@ -10,6 +10,7 @@ import { strings } from "../strings.js";
 import { Children, MAX_DEPTH, type Props, useAction, useWidget } from "./context.js";
 import { humanize } from "./fields.js";
 import { Glyph } from "./glyphs.js";
+import { GroundScope, useGround } from "./ground.js";
 import * as values from "./values.js";
 
 interface ComponentProps {
@@ -20,35 +21,45 @@ interface ComponentProps {
 /** Box, Row, Col and Basic. */
 export function Box({ node, depth }: ComponentProps) {
   const { scheme } = useWidget();
+  const { theme, style } = useGround(node["background"], scheme);
   const direction = node.type === "Row" || node["direction"] === "row" ? "row" : "col";
   return (
-    <div class={`w-box w-${direction}`} style={values.box(node, scheme, direction)}>
-      <Children node={node} depth={depth} />
+    <div
+      class={`w-box w-${direction}`}
+      style={{ ...style, ...values.box(node, scheme, direction) }}
+    >
+      <GroundScope.Provider value={theme}>
+        <Children node={node} depth={depth} />
+      </GroundScope.Provider>
     </div>
   );
 }
 
 export function Form({ node, depth }: ComponentProps) {
   const { scheme } = useWidget();
+  const { theme, style } = useGround(node["background"], scheme);
   const submit = useAction(node["onSubmitAction"], "container");
   const direction = node["direction"] === "row" ? "row" : "col";
   return (
     <form
       class={`w-box w-${direction}`}
-      style={values.box(node, scheme, direction)}
+      style={{ ...style, ...values.box(node, scheme, direction) }}
       onSubmit={(event) => {
         event.preventDefault();
         event.stopPropagation();
         if (submit && !submit.disabled) submit.run(event.currentTarget);
       }}
     >
-      <Children node={node} depth={depth} />
+      <GroundScope.Provider value={theme}>
+        <Children node={node} depth={depth} />
+      </GroundScope.Provider>
     </form>
   );
 }
 
 export function Card({ node, depth }: ComponentProps) {
   const { scheme } = useWidget();
+  const { theme, style } = useGround(node["background"], scheme);
   const [opened, setOpened] = useState(false);
   const confirm = cardAction(node["confirm"]);
   const cancel = cardAction(node["cancel"]);
@@ -62,6 +73,7 @@ export function Card({ node, depth }: ComponentProps) {
     <Tag
       class={`w-card w-card-${size}`}
       style={{
+        ...style,
         ...values.border(node["border"], scheme),
         ...values.background(node["background"], scheme),
       }}
@@ -86,7 +98,9 @@ export function Card({ node, depth }: ComponentProps) {
       </Status>
       {!collapsed && (
         <div class="w-card-body" style={values.spacing("padding", node["padding"])}>
-          <Children node={node} depth={depth} />
+          <GroundScope.Provider value={theme}>
+            <Children node={node} depth={depth} />
+          </GroundScope.Provider>
         </div>
       )}
       {!collapsed && (onConfirm || onCancel) && (

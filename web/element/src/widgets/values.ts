@@ -3,7 +3,7 @@
  * in one property of a style object, which can hold no other property, and none of these loads files.
  */
 
-import { mix, parseColor, readable, contrast, formatColor, type RGB } from "../color.js";
+import { contrast, formatColor, mix, oklch, parseColor, readable, type RGB } from "../color.js";
 
 export type Style = Record<string, string>;
 export type Scheme = "light" | "dark";
@@ -66,29 +66,43 @@ const HUES: Record<string, number> = {
   gray: 0,
 };
 
-/** A colour: a token, a step of the palette such as `blue-500`, CSS, or one of these per scheme. */
+/**
+ * A colour: a token, a step of the palette such as `blue-500`, CSS, or one of these per scheme. A step
+ * that can't be read as text on the grounds of `theme` becomes darker or lighter.
+ */
 export function color(
   value: unknown,
   kind: keyof typeof TOKENS,
   scheme: Scheme,
+  theme: Readonly<Record<string, string>> = {},
 ): string | undefined {
-  if (isRecord(value)) return color(value[scheme], kind, scheme);
+  if (isRecord(value)) return color(value[scheme], kind, scheme, theme);
   if (typeof value !== "string" || value === "") return undefined;
   const tokens: Record<string, string> = TOKENS[kind];
   if (Object.hasOwn(tokens, value)) return tokens[value];
   const [, hue = "", step] = /^([a-z]+)(?:-(\d{2,4}))?$/.exec(value) ?? [];
   if (Object.hasOwn(HUES, hue) && (step || kind === "chart")) {
-    return paletteColor(hue, Number(step ?? 500));
+    const found = paletteColor(hue, Number(step ?? 500));
+    return formatColor(kind === "text" ? readableOn(theme, found) : found);
   }
   return value;
 }
 
+/** Also where a row lies under the pointer. */
+function readableOn(theme: Readonly<Record<string, string>>, found: RGB): RGB {
+  const grounds = ["--bg", "--raised", "--hover"].flatMap((name) => {
+    const ground = parseColor(theme[name] ?? "");
+    return ground ? [ground] : [];
+  });
+  return readable(found, grounds, parseColor(theme["--fg"] ?? "") ?? found);
+}
+
 /** Ten steps from light to dark, evenly for the eye. */
-function paletteColor(hue: string, step: number): string {
+function paletteColor(hue: string, step: number): RGB {
   const part = Math.min(step, 1000) / 1000;
   const lightness = 0.99 - 0.78 * part;
   const chroma = hue === "gray" ? 0.005 : 0.2 * (1 - (2 * part - 1) ** 2) + 0.01;
-  return `oklch(${lightness.toFixed(3)} ${chroma.toFixed(3)} ${HUES[hue]})`;
+  return oklch(lightness, chroma, HUES[hue] ?? 0);
 }
 
 /** A colour, or a gradient without anything in it that could load a file. */

@@ -3,12 +3,10 @@
 import { childrenOf, type WidgetItem, type WidgetNode } from "@docs-chatkit/core";
 import { useMemo, useRef, useState } from "preact/hooks";
 
-import { parseColor } from "../color.js";
 import type { Host } from "../host.js";
 import type { MarkdownRules } from "../markdown.js";
 import { useStyles } from "../sheet.js";
 import { strings } from "../strings.js";
-import { themeProperties } from "../theme.js";
 import { fieldsOf, withFields } from "./action.js";
 import { Button } from "./button.js";
 import { Chart } from "./chart.js";
@@ -20,6 +18,7 @@ import {
   type WidgetContext,
   WidgetScope,
 } from "./context.js";
+import { colorsOf, GroundScope, type Theme } from "./ground.js";
 import { Checkbox, DatePicker, Input, RadioGroup, Select, Textarea } from "./fields.js";
 import {
   Box,
@@ -84,6 +83,7 @@ export function Widget({ item, host, theme, rules, busy }: WidgetProps) {
   latest.current = item;
   const forced = text(item.widget["theme"]);
   const style = useMemo(() => styleOf(forced, theme), [forced, theme]);
+  const ground = useMemo(() => ({ ...theme, ...style }), [theme, style]);
   const scheme = (forced || theme["color-scheme"]) === "dark" ? "dark" : "light";
   // The same text for as long as the labels are the same, so that a text that streams into one
   // component leaves the others alone.
@@ -129,25 +129,18 @@ export function Widget({ item, host, theme, rules, busy }: WidgetProps) {
       inert={waiting}
     >
       <WidgetScope.Provider value={scope}>
-        <Children node={{ type: "", children: item.widget }} depth={0} />
+        <GroundScope.Provider value={ground}>
+          <Children node={{ type: "", children: item.widget }} depth={0} />
+        </GroundScope.Provider>
       </WidgetScope.Provider>
     </article>
   );
 }
 
 /** The colours of the chat, or those of the scheme that the widget wants for itself. */
-function styleOf(
-  forced: string,
-  theme: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
+function styleOf(forced: string, theme: Theme): Theme {
   if (!isScheme(forced) || forced === theme["color-scheme"]) return tones(theme);
-  const accent = { primary: theme["--accent"] ?? "", level: 1 as const };
-  const own = themeProperties({ colorScheme: forced, color: { accent } }, parseColor);
-  // Fonts, radius and density stay those of the chat.
-  const colors = Object.entries(own).filter(
-    ([name, value]) => name === "color-scheme" || value.startsWith("rgb("),
-  );
-  return { ...Object.fromEntries(colors), ...tones({ ...theme, ...own }) };
+  return colorsOf({ colorScheme: forced }, theme);
 }
 
 function isScheme(value: string): value is Scheme {
