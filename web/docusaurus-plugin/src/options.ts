@@ -73,6 +73,9 @@ type Passed =
 export type ValidOptions = Required<Omit<Options, Passed | "id">> &
   Pick<Options, Passed> & { id: string };
 
+/** Characters of a wrong value that are told. */
+const LONGEST_SHOWN = 60;
+
 const text = Joi.string().trim().min(1);
 
 // A path without the leading slash would mean another address on every page.
@@ -205,21 +208,33 @@ export function validateOptions({
   try {
     return validate(schema, options);
   } catch (error) {
-    if (Joi.isError(error)) suggestNames(error);
+    if (Joi.isError(error)) error.message = error.details.map(sentenceOf).join("\n");
     throw error;
   }
 }
 
-/** A mistyped option is told with the name that is close to it. */
-function suggestNames(error: Joi.ValidationError): void {
-  for (const { type, path, message, context } of error.details) {
-    if (type !== "object.unknown") continue;
+/** Which option it is, what it is now, and what it should be. */
+function sentenceOf({ type, path, message, context }: Joi.ValidationErrorItem): string {
+  if (message.startsWith("The option")) return message;
+  const option = `The option "${context?.label}"`;
+  if (type === "any.required") return `${option} is missing.`;
+  if (type === "string.empty") return `${option} is empty; give it a text, or leave it out.`;
+  if (type === "object.unknown") {
     const { keys = {} } = place(path.slice(0, -1)).describe() as { keys?: object };
     const names = Object.keys(keys);
+    // A mistyped option is told with the name that is close to it.
     const close = nearest(String(context?.child ?? context?.key), names);
     const hint = close ? `did you mean "${close}"?` : `there are: ${names.join(", ")}.`;
-    error.message = `${message}; ${hint}`;
+    return `${option} is not known; ${hint}`;
   }
+  const wanted = /^"[^"]*" (must .+?)\.?$/s.exec(message)?.[1];
+  return wanted ? `${option} is ${shown(context?.value)}; it ${wanted}.` : `${option}: ${message}`;
+}
+
+function shown(value: unknown): string {
+  // Of a function there is no JSON.
+  const text = (JSON.stringify(value) as string | undefined) ?? `a ${typeof value}`;
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }
 
 function place(path: (string | number)[]): Joi.Schema {

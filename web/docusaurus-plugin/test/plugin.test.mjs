@@ -124,13 +124,13 @@ test("another ui is refused with those that there are", () => {
 });
 
 for (const [options, hint] of [
-  [{ greetin: "Hi" }, /"greetin" is not allowed; did you mean "greeting"\?/],
-  [{ domainkey: "k" }, /"domainkey" is not allowed; did you mean "domainKey"\?/],
-  [{ apiKey: "sk-1" }, /"apiKey" is not allowed; there are: url, ui, domainKey/],
-  [{ composer: { model: [] } }, /"composer.model" is not allowed; did you mean "models"\?/],
+  [{ greetin: "Hi" }, /"greetin" is not known; did you mean "greeting"\?/],
+  [{ domainkey: "k" }, /"domainkey" is not known; did you mean "domainKey"\?/],
+  [{ apiKey: "sk-1" }, /"apiKey" is not known; there are: url, ui, domainKey/],
+  [{ composer: { model: [] } }, /"composer.model" is not known; did you mean "models"\?/],
   [
     { composer: { tools: [{ id: "a", label: "A", icon: "cube", pined: true }] } },
-    /"composer.tools\[0\].pined" is not allowed; did you mean "pinned"\?/,
+    /"composer.tools\[0\].pined" is not known; did you mean "pinned"\?/,
   ],
 ]) {
   test(`${JSON.stringify(options)} is refused with the name that was meant`, () => {
@@ -147,9 +147,19 @@ for (const [options, reason] of [
   [{ shortcut: "/" }, /"shortcut" is "\/"; it must be a key after "mod"/],
   [{ shortcut: "mod+k" }, /"shortcut" is "mod\+k"; it belongs to the site's search/],
   [{ shortcut: "hyper+i" }, /"shortcut" is "hyper\+i"; it must be a key after "mod"/],
-  [{ uploadStrategy: { type: "direct" } }, /"uploadStrategy" must have the type "two_phase"/],
-  [{ theme: { density: "dense" } }, /"theme.density" must be one of \[compact, normal, spacious\]/],
-  [{ disclaimer: {} }, /"disclaimer.text" is required/],
+  [
+    { uploadStrategy: { type: "direct" } },
+    /The option "uploadStrategy" must have the type "two_phase"/,
+  ],
+  [
+    { theme: { density: "dense" } },
+    /The option "theme.density" is "dense"; it must be one of \[compact, normal, spacious\]\.$/,
+  ],
+  [{ disclaimer: {} }, /The option "disclaimer.text" is missing\.$/],
+  [{ prompts: "How?" }, /The option "prompts" is "How\?"; it must be an array\.$/],
+  [{ history: true }, /The option "history" is true; it must be of type object\.$/],
+  [{ askSelection: "yes" }, /The option "askSelection" is "yes"; it must be a boolean\.$/],
+  [{ placeholder: "" }, /The option "placeholder" is empty; give it a text/],
 ]) {
   test(`${JSON.stringify(options)} is refused`, () => {
     assert.throws(() => check({ url: "/chatkit", ...options }), reason);
@@ -242,14 +252,14 @@ test("translators get every text, and every text can be translated", async () =>
 test("a prompt without its question is refused", () => {
   assert.throws(
     () => check({ url: "/chatkit", prompts: [{ label: "Why" }] }),
-    /"prompts\[0\]\.prompt" is required/,
+    /The option "prompts\[0\]\.prompt" is missing/,
   );
 });
 
 test("a prompt that is neither is refused", () => {
   assert.throws(
     () => check({ url: "/chatkit", prompts: [5] }),
-    /"prompts\[0\]" must be a question, or an object with a label and a prompt/,
+    /"prompts\[0\]" is 5; it must be a question, or an object with a label and a prompt/,
   );
 });
 
