@@ -68,13 +68,17 @@ def test_the_demo_answers_from_these_docs_and_leads_to_them(
     page: Page, installation: Installation
 ) -> None:
     with installation.running():
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
         page.goto(installation.url)
-        expect(page.locator("figcaption")).to_contain_text("Live")
+        expect(page.locator("figcaption")).to_contain_text("it answers from these docs")
         page.evaluate("window.sameDocument = true")
+        assert [url for url in asked if url.endswith("/chatkit")] == []
 
         demo(page).get_by_role("button", name=QUESTION).click()
 
         expect(demo(page)).to_contain_text("DATABASE_URL")
+        expect(page.locator("figcaption")).to_contain_text("Live")
         expect(demo(page).get_by_role("button", name="Copy answer").last).to_be_visible()
         for scheme in ("light", "dark"):
             page.evaluate("scheme => { document.documentElement.dataset.theme = scheme }", scheme)
@@ -92,16 +96,23 @@ def test_the_demo_answers_from_these_docs_and_leads_to_them(
 def test_without_a_server_the_demo_plays_what_was_recorded_and_says_so(page: Page) -> None:
     with serve_files() as url:
         page.goto(url)
-        expect(page.locator("figcaption")).to_contain_text("Recorded")
 
         # Twice in one thread: two questions, two answers.
         demo(page).get_by_role("button", name=QUESTION).click()
         expect(demo(page).get_by_text("This is what the docs say")).to_have_count(1)
+        expect(page.locator("figcaption")).to_contain_text("Recorded")
         ask(page, QUESTION)
         expect(demo(page).get_by_text("This is what the docs say")).to_have_count(2)
 
         ask(page, "What is the weather like?")
         expect(demo(page)).to_contain_text("No server is behind this copy of the site")
+
+        page.get_by_role("button", name="Ask the docs").click()
+        panel = page.get_by_role("dialog", name="Ask the docs")
+        panel.get_by_role("textbox").fill("Hello?")
+        panel.get_by_role("button", name="Send message").click()
+        expect(panel.get_by_role("alert")).to_contain_text("can’t be reached")
+        expect(panel.get_by_role("button", name="Try again")).to_be_visible()
 
 
 def ask(page: Page, question: str) -> None:

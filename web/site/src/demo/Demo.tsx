@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "react";
 import type { MouseEvent, ReactNode } from "react";
 
 import { loadElement, type ChatElement } from "./element";
-import { replay } from "./replay";
+import { liveOrRecorded, type Source } from "./source";
 import styles from "./styles.module.css";
 
 const PROMPTS = [
@@ -25,8 +25,8 @@ const THEMES = {
 };
 const NAMESPACE = "docs-chatkit-demo";
 
-type Source = "live" | "recorded";
-
+/** Shown before anything was asked: until then nothing is sent. */
+const UNASKED = "Ask something: it answers from these docs.";
 const NOTES: Record<Source, string> = {
   live: "Live: the server behind this page answers from these docs.",
   recorded: "Recorded: no server is behind this copy of the site. In a clone, make run starts one.",
@@ -45,20 +45,32 @@ export function Demo(): ReactNode {
     let gone = false;
     const start = async (): Promise<void> => {
       const { define, visitorFetch } = await loadElement(base);
-      define();
-      const visitor = visitorFetch({ namespace: NAMESPACE });
-      const source: Source = (await answers(visitor)) ? "live" : "recorded";
-      const fetch = source === "live" ? visitor : replay(await readTurns(base));
       if (gone) return;
-      setNote(NOTES[source]);
+      define();
+      const fetch = liveOrRecorded({
+        live: visitorFetch({ namespace: NAMESPACE }),
+        recording: `${base}demo/turns.json`,
+        onSource: (source) => setNote(NOTES[source]),
+      });
+      setNote(UNASKED);
       setChat({ element: document.createElement("docs-chatkit") as ChatElement, fetch });
     };
-    start().catch((error: unknown) => {
-      console.error(error);
-      setNote("The chat could not be loaded.");
-    });
+    // Readers who never come to it load nothing of it.
+    const observer = new IntersectionObserver(
+      (entries) => {
+        if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+        observer.disconnect();
+        start().catch((error: unknown) => {
+          console.error(error);
+          setNote("The chat could not be loaded.");
+        });
+      },
+      { rootMargin: "200px" },
+    );
+    if (place.current) observer.observe(place.current);
     return () => {
       gone = true;
+      observer.disconnect();
     };
   }, [base]);
 
@@ -102,22 +114,4 @@ export function Demo(): ReactNode {
       <figcaption className={styles.note}>{note ?? "The chat is loading."}</figcaption>
     </figure>
   );
-}
-
-/** Whether a chat server is there: a host of plain files has an error or a page at its address. */
-async function answers(visitor: typeof fetch): Promise<boolean> {
-  try {
-    const response = await visitor("/chatkit", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ type: "threads.list", params: { limit: 1, order: "desc" } }),
-    });
-    return response.ok && (response.headers.get("Content-Type") ?? "").includes("json");
-  } catch {
-    return false;
-  }
-}
-
-async function readTurns(base: string): Promise<Parameters<typeof replay>[0]> {
-  return (await fetch(`${base}demo/turns.json`)).json() as Promise<Parameters<typeof replay>[0]>;
 }
