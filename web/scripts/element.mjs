@@ -8,6 +8,7 @@ import { build } from "esbuild";
 
 import { cssAsText } from "./css.mjs";
 import { markedReader } from "./marked.mjs";
+import { together } from "./together.mjs";
 import { buildTypes } from "./types.mjs";
 
 /** Gzipped KB of what every chat loads, and of what it loads when it first needs it, by entry point. */
@@ -42,7 +43,7 @@ await build({
 const { metafile } = await build({
   ...shared,
   entryPoints: { "chatkit-element": "src/standalone.ts" },
-  plugins: [cssAsText, markedReader],
+  plugins: [together("src/standalone.ts"), cssAsText, markedReader],
   minify: true,
   metafile: true,
 });

@@ -6,13 +6,20 @@ import { loadThread } from "./loading.js";
 import { Operation } from "./operation.js";
 import type { StreamEvent, StreamRequest, ThreadItem } from "./protocol.js";
 import { findThread, hasArrived, pauseBefore, reloaded } from "./recovery.js";
-import { BLANK, type ChatHost, type ChatState } from "./state.js";
+import { BLANK, type ChatHost, type ChatState, type Failure } from "./state.js";
 import { applyEvent, isLocal, pendingToolCall, type ThreadState } from "./thread.js";
 
 /** Seconds between two tries while the browser says that there is no network. */
 const OFFLINE_PAUSE = 30;
 
 const BUSY = 409;
+
+/** Requests that may fail without any question being left without an answer. */
+const REPEATED = new Set<StreamRequest["type"]>([
+  "threads.custom_action",
+  "threads.add_structured_input",
+  "threads.add_client_tool_output",
+]);
 
 export class Answers {
   state = BLANK;
@@ -40,6 +47,7 @@ export class Answers {
   /** Sends a request and reads what comes of it; `check` first whether it has arrived before. */
   async answer(first: StreamRequest, { check = false } = {}): Promise<void> {
     const operation = this.begin({ phase: "answering", failure: null, stopped: false }, true);
+    operation.asked = { request: first, taken: false };
     await this.settle(operation, async () => {
       let request: StreamRequest | null = first;
       if (check) request = await this.#recover(first, operation, null);
@@ -55,6 +63,24 @@ export class Answers {
       if (!this.is(operation) || !operation.started || !isLost(error)) throw error;
       await this.#recover(null, operation, error);
     }
+  }
+
+  /** Runs the client tool that the server still waits for, as after a reload. */
+  async takeUpCall(): Promise<void> {
+    const { thread } = this.state;
+    const call = pendingToolCall(thread);
+    const release = call && (await this.#host.claim?.(call.id));
+    if (!release) return;
+    if (this.#operation || this.state.thread !== thread || this.state.failure) {
+      release();
+      return;
+    }
+    const operation = this.begin({ phase: "answering" }, true);
+    operation.release = release;
+    await this.settle(operation, async () => {
+      let request = await this.#runTool(operation);
+      while (request && this.is(operation)) request = await this.#ask(request, operation);
+    });
   }
 
   /** Reads the thread again as soon as nothing else is under way; nobody is told when it fails. */
@@ -120,6 +146,7 @@ export class Answers {
     } catch (caught) {
       if (this.is(operation)) failed(asChatError(caught));
     }
+    operation.release?.();
     const current = this.is(operation);
     if (current) {
       this.#operation = null;
@@ -135,11 +162,11 @@ export class Answers {
     this.refresh();
   }
 
-  failed(error: ChatError, { started }: Operation): void {
-    this.set({ failure: { error, during: "answer" } });
+  failed(error: ChatError, operation: Operation): void {
+    this.set({ failure: this.#failureOf(error, operation) });
     this.#host.emit("error", { error });
     const { thread } = this.state;
-    if (started || error.allowRetry || !thread.items.some(isLocal)) return;
+    if (operation.started || error.allowRetry || !thread.items.some(isLocal)) return;
     // The same message would be refused again: the reader gets it back to edit.
     this.set({ thread: { ...thread, items: confirmed(thread.items) } });
     this.#refused();
@@ -175,15 +202,29 @@ export class Answers {
         code: event.code,
         allowRetry: event.allow_retry ?? false,
       });
-      this.set({ failure: { error, during: "answer" } });
+      this.set({ failure: this.#failureOf(error, operation) });
       this.#host.emit("error", { error });
     }
+  }
+
+  #failureOf(error: ChatError, operation?: Operation): Failure {
+    const { request, taken } = operation?.asked ?? {};
+    // A question is answered anew; a form or a tool's result is sent anew as long as the server has
+    // not taken it, and an action as often as the reader wants it.
+    const isAction = request?.type === "threads.custom_action";
+    if (!request || !(isAction || (REPEATED.has(request.type) && !taken))) {
+      return { error, during: "answer" };
+    }
+    const repeat = () => this.answer(request, { check: !taken });
+    return { error, during: "answer", repeat };
   }
 
   /** Gives what is to be sent when the answer has come to its end. */
   async #ask(request: StreamRequest, operation: Operation): Promise<StreamRequest | null> {
     const client = this.#host.client();
+    operation.asked = { request, taken: false };
     const onOpen = () => {
+      operation.asked = { request, taken: true };
       this.#start(operation);
     };
     try {
@@ -217,6 +258,7 @@ export class Answers {
     operation: Operation,
     lost: ChatError | null,
   ): Promise<StreamRequest | null> {
+    const before = idsOf(this.state.thread);
     for (;;) {
       if (lost) await this.#pause(operation, lost);
       if (!this.is(operation) || operation.stopping) return null;
@@ -232,6 +274,10 @@ export class Answers {
         const { threadId, thread } = this.state;
         if (request && !hasArrived(request, thread)) return request;
         const last = thread.items.at(-1);
+        if (request?.type === "threads.custom_action" && !lost) {
+          // The reader wants it done once more, if nothing has come of it.
+          return idsOf(thread) === before ? request : null;
+        }
         if (lost || threadId === null || last?.type !== "user_message") {
           return await this.#runTool(operation);
         }
@@ -330,12 +376,15 @@ export class Answers {
   }
 
   /** The request that hands the server what its client tool call gave, if it waits for one. */
-  async #runTool({ own, stopping }: Operation): Promise<StreamRequest | null> {
+  async #runTool(operation: Operation): Promise<StreamRequest | null> {
     const { threadId, thread, failure } = this.state;
+    const { own, stopping } = operation;
     const call = failure || stopping || !own ? null : pendingToolCall(thread);
     if (!call || threadId === null || !this.#host.runTool) return null;
+    operation.release ??= (await this.#host.claim?.(call.id)) ?? null;
     const called = { name: call.name, params: call.arguments ?? {} };
     const result = (await this.#host.runTool(called)) ?? {};
+    if (!this.is(operation)) return null;
     const done = { ...call, status: "completed" as const, output: result };
     this.take({ type: "thread.item.replaced", item: done });
     const params = { thread_id: threadId, result };
@@ -354,6 +403,10 @@ function isBusy(error: unknown, { type }: StreamRequest): error is ChatError {
     error.code === "busy" &&
     type === "threads.add_user_message"
   );
+}
+
+function idsOf({ items }: ThreadState): string {
+  return items.map(({ id }) => id).join();
 }
 
 /** The items that the server knows. */

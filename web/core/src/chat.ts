@@ -78,6 +78,7 @@ export class Chat {
     const { failure, threadId, thread } = this.state;
     if (!failure) return;
     if (failure.during === "load") return this.open(threadId);
+    if (failure.repeat) return failure.repeat();
     const question = thread.items.findLast((item) => item.type === "user_message");
     if (question && !isLocal(question)) return this.retry(question.id);
     if (!this.#lastMessage) return;
@@ -108,11 +109,23 @@ export class Chat {
     const { threadId } = this.state;
     if (threadId === null) throw new Error("There is no thread for the action yet.");
     const params = { thread_id: threadId, action, ...(itemId && { item_id: itemId }) };
-    const { updated_item: item } = await this.#host
-      .client()
-      .call("threads.sync_custom_action", params);
-    if (item && this.state.threadId === threadId) {
-      this.#answers.take({ type: "thread.item.replaced", item });
+    const { failure } = this.state;
+    try {
+      const client = this.#host.client();
+      const { updated_item: item } = await client.call("threads.sync_custom_action", params);
+      if (this.state.threadId !== threadId) return;
+      // What this has failed with before, and no other failure.
+      if (failure?.repeat && failure === this.state.failure) this.#answers.set({ failure: null });
+      if (item) this.#answers.take({ type: "thread.item.replaced", item });
+    } catch (caught) {
+      const error = asChatError(caught);
+      const { phase } = this.state;
+      // Beside an answer on its way it would be taken for that answer's failure.
+      if (this.state.threadId === threadId && phase === "idle") {
+        const repeat = () => this.syncAction(action, itemId).catch(() => undefined);
+        this.#answers.set({ failure: { error, during: "answer", repeat } });
+      }
+      throw error;
     }
   }
 
@@ -219,6 +232,8 @@ export class Chat {
       },
     );
     onShown();
+    // The page that was to run it may have been this one, before it was loaded anew.
+    if (initial) await this.#answers.takeUpCall();
   }
 
   #loadFailed(error: ChatError, initial: boolean): void {

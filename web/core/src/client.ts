@@ -1,6 +1,6 @@
 /** Sends requests to a ChatKit server. */
 
-import { ChatError, isAbort } from "./errors.js";
+import { ChatError, isAbort, UNREACHED } from "./errors.js";
 import type { Calls, StreamEvent, StreamRequest } from "./protocol.js";
 import { readEvents } from "./sse.js";
 
@@ -12,6 +12,8 @@ export interface ClientOptions {
    * that doesn't know of it may refuse all requests for the header that says so.
    */
   resume?: boolean;
+  /** Called once, when there is no answer or one of something that is no chat server. */
+  unreached?: (address: string) => void;
 }
 
 /** The answer that is being written in a thread, or how the last one ended. */
@@ -29,10 +31,13 @@ export class ChatClient {
   readonly #url: string;
   readonly #fetch: typeof fetch;
   #resumes: boolean;
+  #unreached: ((address: string) => void) | undefined;
+  #heard = false;
 
-  constructor({ url, fetch = globalThis.fetch, resume = false }: ClientOptions) {
+  constructor({ url, fetch = globalThis.fetch, resume = false, unreached }: ClientOptions) {
     this.#url = url;
     this.#resumes = resume;
+    this.#unreached = unreached;
     // A browser's own fetch refuses to be called as a method of another object.
     this.#fetch = (input, init) => fetch(input, init);
   }
@@ -106,7 +111,11 @@ export class ChatClient {
     return false;
   }
 
-  async #post(body: object, accept: string, signal?: AbortSignal): Promise<Response> {
+  async #post(
+    body: { type: string; params: object },
+    accept: string,
+    signal?: AbortSignal,
+  ): Promise<Response> {
     const response = await this.#send(this.#url, {
       method: "POST",
       headers: {
@@ -117,15 +126,30 @@ export class ChatClient {
       body: JSON.stringify(body),
       signal,
     });
-    if (!response.ok) throw await ChatError.fromResponse(response);
-    return response;
+    const isPage = response.headers.get("Content-Type")?.startsWith("text/html");
+    if (response.ok && !isPage) return response;
+    const error = await ChatError.fromResponse(response);
+    // A host of plain files has a page at the address, or refuses to be sent anything. Only a server
+    // that is asked for a thread may mean that with 404.
+    const isNobody = response.ok || (isUnknownAddress(error) && !knowsThread(error, body));
+    throw isNobody ? this.#noServer("no_server", error) : error;
+  }
+
+  #noServer(code: string, cause: unknown): ChatError {
+    this.#unreached?.(this.#url);
+    this.#unreached = undefined;
+    return new ChatError(null, { status: UNREACHED, code, cause });
   }
 
   async #send(address: string, init: RequestInit): Promise<Response> {
     try {
-      return await this.#fetch(address, init);
+      const response = await this.#fetch(address, init);
+      this.#heard = true;
+      return response;
     } catch (error) {
       if (isAbort(error) || init.signal?.aborted) throw error;
+      // A script can't tell a server that refuses the page's origin from a network that is away.
+      if (!this.#heard) throw this.#noServer("connection", error);
       throw new ChatError(null, { cause: error });
     }
   }
@@ -154,4 +178,8 @@ async function* events(
 /** Our server gives a reason for a thread that it doesn't know; others don't know the address. */
 function isUnknownAddress({ status, code }: ChatError): boolean {
   return [404, 405, 501].includes(status) && code === "unknown";
+}
+
+function knowsThread({ status }: ChatError, { params }: { params: object }): boolean {
+  return status === 404 && "thread_id" in params;
 }

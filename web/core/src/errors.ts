@@ -1,7 +1,10 @@
 /** The one error of this package: a request that did not end well. */
 
+/** Stands for a status where no chat server was heard from yet. */
+export const UNREACHED = 1;
+
 export interface ChatErrorDetails {
-  /** The HTTP status; 0 when the connection failed. */
+  /** The HTTP status; 0 when the connection failed, `UNREACHED` when there never was one. */
   status?: number;
   code?: string;
   retryAfter?: number;
@@ -12,6 +15,7 @@ export interface ChatErrorDetails {
 /** What a status means to a reader, where the server gave no words of its own. */
 export const FAILURES: Record<number, string> = {
   0: "The connection was lost. Check your network and try again.",
+  1: "The chat’s server can’t be reached, or doesn’t accept this site. Check your network and try again.",
   200: "The answer could not be finished.",
   400: "The server could not use this message.",
   401: "You are not signed in, or your sign-in has expired.",
@@ -25,7 +29,7 @@ export const FAILURES: Record<number, string> = {
   503: "The service is not available at the moment.",
 };
 
-const RETRYABLE = new Set([0, 408, 409, 425, 429, 500, 502, 503, 504]);
+const RETRYABLE = new Set([0, UNREACHED, 408, 409, 425, 429, 500, 502, 503, 504]);
 
 export class ChatError extends Error {
   override readonly name = "ChatError";
@@ -43,12 +47,15 @@ export class ChatError extends Error {
     super(message || describeFailure(status), { cause: details.cause });
     this.status = status;
     this.generic = !message;
-    this.code = details.code ?? (status === 0 ? "connection" : "unknown");
+    this.code = details.code ?? (status === 0 || status === UNREACHED ? "connection" : "unknown");
     this.retryAfter = details.retryAfter;
     this.allowRetry = details.allowRetry ?? RETRYABLE.has(status);
   }
 
-  /** Reads `{"error": {"code", "message"}}`; any other body gives a text for the status. */
+  /**
+   * Reads `{"error": {"code", "message"}}`; any other body gives a text for the status, and so do
+   * words that are for whoever made the request. They are the cause then.
+   */
   static async fromResponse(response: Response): Promise<ChatError> {
     const seconds = Number(response.headers.get("Retry-After") ?? NaN);
     let error: { code?: unknown; message?: unknown } = {};
@@ -58,8 +65,12 @@ export class ChatError extends Error {
     } catch {
       // A proxy's HTML page says nothing to the reader.
     }
-    return new ChatError(typeof error.message === "string" ? error.message : null, {
-      status: response.status,
+    const { status } = response;
+    const words = typeof error.message === "string" ? error.message : null;
+    const isTechnical = status === 400 && words !== null && /\bparams\b/.test(words);
+    return new ChatError(isTechnical ? null : words, {
+      status,
+      ...(isTechnical && { cause: words }),
       code: typeof error.code === "string" ? error.code : undefined,
       retryAfter: Number.isFinite(seconds) ? seconds : undefined,
     });

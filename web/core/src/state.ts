@@ -9,6 +9,8 @@ export interface Failure {
   readonly error: ChatError;
   /** Whether a thread could not be loaded or a message not be answered. */
   readonly during: "load" | "answer";
+  /** Does what failed once more, where that is something else than answering the last question. */
+  readonly repeat?: () => Promise<void>;
 }
 
 export interface ChatState {
@@ -49,6 +51,11 @@ export interface ChatHost {
   /** A message that the server refused, for the reader to edit. */
   giveBack: (message: Message) => void;
   runTool?: (call: ClientToolCall) => unknown;
+  /**
+   * Makes this the only one of the visitor's tabs that runs a call; gives the end of that. Null where
+   * another tab runs it, or where tabs can't tell.
+   */
+  claim?: (callId: string) => Promise<(() => void) | null>;
   online: () => boolean;
   /** Waits, and no longer than until the connection may be back. */
   pause: (seconds: number, signal: AbortSignal) => Promise<void>;

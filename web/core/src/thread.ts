@@ -16,11 +16,16 @@ import type {
 } from "./protocol.js";
 import { appendText, replaceComponent } from "./widget.js";
 
+export interface Progress {
+  readonly text: string;
+  readonly icon: string | null;
+}
+
 export interface ThreadState {
   readonly thread: ThreadMetadata | null;
   readonly items: readonly ThreadItem[];
   /** What the server says it is doing, until the next text. */
-  readonly progress: string | null;
+  readonly progress: Progress | null;
   /** Shown below the item that was last when they came. */
   readonly notices: readonly (Notice & { afterItem: string | null })[];
   readonly allowCancel: boolean;
@@ -55,8 +60,10 @@ export function applyEvent(state: ThreadState, event: StreamEvent): ThreadState 
       return { ...state, items: state.items.filter((item) => item.id !== event.item_id) };
     case "stream_options":
       return { ...state, allowCancel: event.stream_options?.allow_cancel ?? true };
-    case "progress_update":
-      return { ...state, progress: event.text ?? null };
+    case "progress_update": {
+      const { text, icon = null } = event;
+      return { ...state, progress: text ? { text, icon } : null };
+    }
     case "notice": {
       const { level, message, title } = event;
       const notice = { level, message, title, afterItem: state.items.at(-1)?.id ?? null };

@@ -8,17 +8,17 @@ import type { ChatEvents, Message } from "../src/state.js";
 
 const QUESTION: Message = { content: [{ type: "input_text", text: "How?" }] };
 const created: StreamEvent = { type: "thread.created", thread: { id: "thr_1" } };
-const asked: StreamEvent = {
-  type: "thread.item.done",
-  item: { type: "user_message", id: "msg_1", content: QUESTION.content },
+const asked = {
+  type: "thread.item.done" as const,
+  item: { type: "user_message", id: "msg_1", content: QUESTION.content } satisfies ThreadItem,
 };
-const answered: StreamEvent = {
-  type: "thread.item.done",
+const answered = {
+  type: "thread.item.done" as const,
   item: {
     type: "assistant_message",
     id: "msg_2",
     content: [{ type: "output_text", text: "So.", annotations: [] }],
-  },
+  } satisfies ThreadItem,
 };
 
 interface Sent {
@@ -32,6 +32,9 @@ class ScriptedServer {
   readonly events: [string, unknown][] = [];
   readonly givenBack: Message[] = [];
   tool: ((call: { name: string }) => unknown) | undefined;
+  /** What this tab runs, and whether others do. */
+  readonly claimed: string[] = [];
+  claims = true;
   readonly chat: Chat;
 
   constructor(...replies: ((signal: AbortSignal | undefined) => Response)[]) {
@@ -41,7 +44,7 @@ class ScriptedServer {
         this.requests.push(JSON.parse(init?.body as string) as Sent);
         const reply = replies.shift();
         if (!reply) return Promise.reject(new TypeError("Failed to fetch"));
-        return Promise.resolve(reply(init?.signal ?? undefined));
+        return new Promise((resolve) => resolve(reply(init?.signal ?? undefined)));
       },
     });
     this.chat = new Chat({
@@ -50,6 +53,11 @@ class ScriptedServer {
       emit: (name, detail) => this.events.push([name, detail]),
       giveBack: (message) => this.givenBack.push(message),
       runTool: (call) => this.tool?.(call),
+      claim: (id) => {
+        if (!this.claims) return Promise.resolve(null);
+        this.claimed.push(id);
+        return Promise.resolve(() => this.claimed.splice(this.claimed.indexOf(id), 1));
+      },
       online: () => true,
       pause: () => Promise.resolve(),
       tell: () => undefined,
@@ -65,6 +73,9 @@ const json =
   (body: unknown, status = 200) =>
   () =>
     Response.json(body, { status });
+const away = () => {
+  throw new TypeError("Failed to fetch");
+};
 const failure =
   (status: number, message: string, headers = {}) =>
   () =>
@@ -277,6 +288,148 @@ test("a synchronous action changes its item while an answer goes on", async () =
   await sending;
 });
 
+test("an action that failed is what is tried again, and not the question before it", async () => {
+  const loaded = { id: "thr_1", items: { data: [asked.item, answered.item] } };
+  const server = new ScriptedServer(
+    stream(created, asked, answered),
+    failure(503, "Down"),
+    json(loaded),
+    stream(answered),
+  );
+  await server.chat.send(QUESTION);
+  await server.chat.customAction({ type: "like" }, "msg_2");
+  assert.equal(server.chat.state.failure?.error.message, "Down");
+  await server.chat.tryAgain();
+  assert.equal(server.chat.state.failure, null);
+  assert.deepEqual(sent(server), [
+    "threads.create",
+    "threads.custom_action",
+    "threads.get_by_id",
+    "threads.custom_action",
+  ]);
+  assert.deepEqual(server.requests[3], server.requests[1]);
+});
+
+test("an action of which something has come is not done again", async () => {
+  const more: ThreadItem = { type: "widget", id: "w", widget: { type: "Card" } };
+  const server = new ScriptedServer(
+    stream(created, asked, answered),
+    away,
+    json({ id: "thr_1", items: { data: [asked.item, answered.item, more] } }),
+  );
+  await server.chat.send(QUESTION);
+  await server.chat.customAction({ type: "like" }, "msg_2");
+  await server.chat.tryAgain();
+  assert.deepEqual(types(server), ["user_message", "assistant_message", "widget"]);
+  assert.equal(server.chat.state.failure, null);
+  assert.deepEqual(sent(server).slice(1), ["threads.custom_action", "threads.get_by_id"]);
+});
+
+test("an action whose answer broke off is done again when the reader wants it", async () => {
+  const broken: StreamEvent = { type: "error", code: "stream.error", allow_retry: true };
+  const server = new ScriptedServer(
+    stream(created, asked, answered),
+    stream(broken),
+    stream(answered),
+  );
+  await server.chat.send(QUESTION);
+  await server.chat.customAction({ type: "like" });
+  await server.chat.tryAgain();
+  assert.deepEqual(sent(server).slice(1), ["threads.custom_action", "threads.custom_action"]);
+});
+
+test("a synchronous action that failed is said and can be tried again", async () => {
+  const server = new ScriptedServer(
+    stream(created, asked, answered),
+    failure(503, "Down"),
+    failure(503, "Still down"),
+    json({ updated_item: answered.item }),
+  );
+  await server.chat.send(QUESTION);
+  await assert.rejects(server.chat.syncAction({ type: "like" }, "msg_2"), { message: "Down" });
+  assert.equal(server.chat.state.failure?.error.message, "Down");
+  await server.chat.tryAgain();
+  assert.equal(server.chat.state.failure.error.message, "Still down");
+  await server.chat.tryAgain();
+  assert.equal(server.chat.state.failure, null);
+  assert.deepEqual(sent(server).slice(1), Array(3).fill("threads.sync_custom_action"));
+});
+
+test("a form that did not arrive is sent again, and one that did is not", async () => {
+  const form: ThreadItem = { type: "structured_input", id: "f", inputs: [] };
+  const loaded = (status: "pending" | "answered") => ({
+    id: "thr_1",
+    items: { data: [asked.item, { ...form, status }] },
+  });
+  const input = { status: "answered" as const, answers: { os: { values: ["Linux"] } } };
+  const begin = stream(created, asked, { type: "thread.item.done", item: form });
+  const lost = new ScriptedServer(begin, away, json(loaded("pending")), stream(answered));
+  await lost.chat.send(QUESTION);
+  await lost.chat.submitForm("f", input);
+  await lost.chat.tryAgain();
+  assert.deepEqual(sent(lost).slice(1), [
+    "threads.add_structured_input",
+    "threads.get_by_id",
+    "threads.add_structured_input",
+  ]);
+  const taken = new ScriptedServer(begin, away, json(loaded("answered")));
+  await taken.chat.send(QUESTION);
+  await taken.chat.submitForm("f", input);
+  await taken.chat.tryAgain();
+  assert.deepEqual(sent(taken).slice(1), ["threads.add_structured_input", "threads.get_by_id"]);
+  assert.equal(taken.chat.state.failure, null);
+});
+
+test("what a tool gave is sent again, and the tool does not run twice", async () => {
+  const call: ThreadItem = { type: "client_tool_call", id: "c1", name: "theme", status: "pending" };
+  const server = new ScriptedServer(
+    stream(created, asked, { type: "thread.item.done", item: call }),
+    failure(503, "Down"),
+    json({ id: "thr_1", items: { data: [asked.item, call] } }),
+    stream(answered),
+  );
+  let runs = 0;
+  server.tool = () => ({ runs: ++runs });
+  await server.chat.send(QUESTION);
+  await server.chat.tryAgain();
+  assert.equal(runs, 1);
+  assert.deepEqual(server.requests[3], server.requests[1]);
+  assert.equal(server.chat.state.thread.items.at(-1)?.type, "assistant_message");
+});
+
+test("a tool that the server still waits for after a reload runs in one tab", async () => {
+  const call: ThreadItem = { type: "client_tool_call", id: "c1", name: "theme", status: "pending" };
+  const loaded = json({ id: "thr_1", items: { data: [asked.item, call] } });
+  const server = new ScriptedServer(loaded, stream(answered));
+  server.tool = ({ name }) => ({ did: name, claimed: [...server.claimed] });
+  await server.chat.open("thr_1", { initial: true });
+  await until(() => server.chat.state.thread.items.length === 3);
+  await until(() => server.chat.state.phase === "idle");
+  assert.deepEqual(server.requests[1], {
+    type: "threads.add_client_tool_output",
+    params: { thread_id: "thr_1", result: { did: "theme", claimed: ["c1"] } },
+  });
+  assert.deepEqual(server.claimed, []);
+
+  const other = new ScriptedServer(loaded);
+  other.claims = false;
+  other.tool = () => assert.fail("another tab runs it");
+  await other.chat.open("thr_1", { initial: true });
+  await settled(other);
+  assert.equal(other.requests.length, 1);
+  assert.equal(other.chat.state.failure, null);
+});
+
+test("a tool's call of a chat that the reader opens is left alone", async () => {
+  const call: ThreadItem = { type: "client_tool_call", id: "c1", name: "theme", status: "pending" };
+  const server = new ScriptedServer(json({ id: "thr_1", items: { data: [asked.item, call] } }));
+  server.tool = () => assert.fail("nobody has asked for it now");
+  await server.chat.open("thr_1");
+  await settled(server);
+  assert.equal(server.requests.length, 1);
+  assert.equal(server.chat.state.failure, null);
+});
+
 test("a thread that is renamed has its title in the list and in the header", async () => {
   const server = new ScriptedServer(
     json({ id: "thr_1", title: "Old" }),
@@ -339,6 +492,18 @@ test("a thread that another tab deleted leaves the list all the same", async () 
   assert.equal(server.chat.history.state.error, null);
 });
 
+test("words about what the page has sent are for its author", async () => {
+  const words = "params.input.content may have 20 parts.";
+  const server = new ScriptedServer(failure(400, words), failure(400, "Please be shorter."));
+  await server.chat.send(QUESTION);
+  const error = server.chat.state.failure?.error;
+  assert.equal(error?.message, "The server could not use this message.");
+  assert.equal(error.generic, true);
+  assert.equal(error.cause, words);
+  await server.chat.send(QUESTION);
+  assert.equal(server.chat.state.failure?.error.message, "Please be shorter.");
+});
+
 test("a proxy's page becomes a sentence about its status", async () => {
   const server = new ScriptedServer(() => new Response("<h1>Bad gateway</h1>", { status: 502 }));
   await server.chat.send(QUESTION);
@@ -355,8 +520,18 @@ function types(server: ScriptedServer): string[] {
   return server.chat.state.thread.items.map((item) => item.type);
 }
 
+function sent(server: ScriptedServer): string[] {
+  return server.requests.map(({ type }) => type);
+}
+
 function threadIds(server: ScriptedServer): string[] {
   return server.chat.history.state.threads.map((thread) => thread.id);
+}
+
+/** After all that follows a load by itself. */
+async function settled({ chat }: ScriptedServer): Promise<void> {
+  await until(() => chat.state.phase === "idle");
+  for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Lets queued work run until `condition` holds; the test's own time limit ends it otherwise. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { numberSources, placeMarks, utf16Index } from "../src/citations.js";
+import { listedSources, numberSources, placeMarks, utf16Index } from "../src/citations.js";
 import type { Annotation } from "../src/protocol.js";
 
 const cite = (url: string, index?: number): Annotation => ({
@@ -30,18 +30,37 @@ test("one number for each distinct URL", () => {
     ],
   );
   assert.deepEqual(placeMarks("abcdef", annotations, sources), [
-    { at: 1, number: 1 },
-    { at: 2, number: 2 },
-    { at: 3, number: 1 },
+    { at: 1, id: 1, number: 1 },
+    { at: 2, id: 2, number: 2 },
+    { at: 3, id: 1, number: 1 },
   ]);
+});
+
+test("other words of one section have its number and a mark of their own", () => {
+  const words = (description: string, index: number): Annotation => ({
+    type: "annotation",
+    source: { type: "url", url: "/a#b", title: "Page", description },
+    index,
+  });
+  const annotations = [words("B\nfirst", 1), words("B\nsecond", 3), cite("/c", 5)];
+  const sources = numberSources(annotations);
+  assert.deepEqual(placeMarks("abcdef", annotations, sources), [
+    { at: 1, id: 1, number: 1 },
+    { at: 3, id: 2, number: 1 },
+    { at: 5, id: 3, number: 2 },
+  ]);
+  assert.deepEqual(
+    listedSources(sources).map(({ id }) => id),
+    [1, 3],
+  );
 });
 
 test("marks stand in the order of the text, doubled ones once, those without a place at the end", () => {
   const annotations = [cite("/a", 4), cite("/b"), cite("/a", 4), cite("/c", 1)];
   assert.deepEqual(placeMarks("abcdef", annotations, numberSources(annotations)), [
-    { at: 1, number: 3 },
-    { at: 4, number: 1 },
-    { at: 6, number: 2 },
+    { at: 1, id: 3, number: 3 },
+    { at: 4, id: 1, number: 1 },
+    { at: 6, id: 2, number: 2 },
   ]);
 });
 

@@ -112,6 +112,56 @@ test("what fails for a reason is an error, and the server still resumes", async 
   }
 });
 
+test("where no chat server is, whoever runs the page hears of it once", async () => {
+  const html = { headers: { "Content-Type": "text/html; charset=utf-8" } };
+  const nobody = [
+    page(404),
+    page(405),
+    page(501),
+    () => new Response("<h1>Docs</h1>", html),
+    () => Response.json({ detail: "Not Found" }, { status: 404 }),
+  ];
+  for (const answer of nobody) {
+    const told: string[] = [];
+    const client = new ChatClient({
+      url: "/chatkit",
+      fetch: () => Promise.resolve(answer()),
+      unreached: (address) => told.push(address),
+    });
+    const isNobody = (error: unknown) => error instanceof ChatError && error.code === "no_server";
+    await assert.rejects(client.call("threads.list", {}), isNobody);
+    await assert.rejects(client.call("threads.list", {}), isNobody);
+    assert.deepEqual(told, ["/chatkit"]);
+  }
+});
+
+test("a thread that a server does not know is no missing server", async () => {
+  const { client } = clientOf(() => Response.json({ detail: "No thread" }, { status: 404 }));
+  await assert.rejects(client.call("threads.get_by_id", { thread_id: "thr_1" }), { status: 404 });
+});
+
+test("a server that was never heard from may refuse the site; a known one is lost", async () => {
+  const told: string[] = [];
+  let isUp = false;
+  const client = new ChatClient({
+    url: "https://chat.test/chatkit",
+    fetch: () =>
+      isUp
+        ? Promise.resolve(Response.json({ data: [] }))
+        : Promise.reject(new TypeError("Failed to fetch")),
+    unreached: (address) => told.push(address),
+  });
+  const refused = { code: "connection", message: /can’t be reached, or doesn’t accept this site/ };
+  await assert.rejects(client.call("threads.list", {}), refused);
+  await assert.rejects(client.call("threads.list", {}), refused);
+  isUp = true;
+  await client.call("threads.list", {});
+  isUp = false;
+  const lost = { code: "connection", message: /connection was lost/ };
+  await assert.rejects(client.call("threads.list", {}), lost);
+  assert.deepEqual(told, ["https://chat.test/chatkit"]);
+});
+
 async function collect<T>(events: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const event of events) all.push(event);

@@ -98,9 +98,9 @@ test("progress lasts until the next text; notices stay", () => {
   const working = after(
     { type: "thread.item.added", item: { type: "assistant_message", id: "m" } },
     { type: "notice", level: "warning", message: "Cut short" },
-    { type: "progress_update", text: "Searching" },
+    { type: "progress_update", text: "Searching", icon: "search" },
   );
-  assert.equal(working.progress, "Searching");
+  assert.deepEqual(working.progress, { text: "Searching", icon: "search" });
   const answering = applyEvent(working, delta("m", "x") as StreamEvent);
   assert.equal(answering.progress, null);
   assert.deepEqual(

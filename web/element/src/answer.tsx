@@ -2,6 +2,7 @@
 
 import {
   type AssistantMessageItem,
+  listedSources,
   numberSources,
   placeMarks,
   type AssistantContent,
@@ -83,7 +84,9 @@ function asMarkdown(content: readonly AssistantContent[], sources: readonly Cite
   const text = content
     .map(({ text, annotations }) => footnoteMarks(text, placeMarks(text, annotations, sources)))
     .join("\n\n");
-  const notes = sources.map(({ number, source }) => `[^${number}]: ${footnote(source)}`);
+  const notes = listedSources(sources).map(
+    ({ number, source }) => `[^${number}]: ${footnote(source)}`,
+  );
   return [text.trimEnd(), ...(notes.length > 0 ? ["", ...notes] : []), ""].join("\n");
 }
 

@@ -5,6 +5,7 @@ import {
   describe,
   type Described,
   type EntitySource,
+  listedSources,
   type Source,
 } from "@docs-chatkit/core";
 
@@ -67,7 +68,7 @@ export function Sources({ sources, onEntity }: SourcesProps) {
     <section class="sources" aria-label={strings.sources}>
       <h3>{strings.sources}</h3>
       <ol>
-        {sources.map((cited) => (
+        {listedSources(sources).map((cited) => (
           <li key={cited.number}>
             <SourceCard cited={cited} onEntity={onEntity} />
           </li>

@@ -2,13 +2,15 @@
 
 import type { Source, Task } from "@docs-chatkit/core";
 
+import css from "./details.css";
 import { safeHref } from "./links.js";
 import { linkTarget, Markdown, type MarkdownRules } from "./markdown.js";
+import { useStyles } from "./sheet.js";
 
 export function TaskDetails({ task, rules }: { task: Task; rules: MarkdownRules }) {
   const { content, queries = [], sources = [] } = task;
   return (
-    <div class="task-details">
+    <div class="task-details" ref={useStyles<HTMLDivElement>(css)}>
       {content && <Markdown text={content} rules={rules} />}
       {queries.length > 1 && (
         <ul>

@@ -1,6 +1,6 @@
 /** The custom element: options in, events out, one paint per frame. */
 
-import { Chat, ChatClient, type Message, numberSources } from "@docs-chatkit/core";
+import { Chat, ChatClient, listedSources, type Message, numberSources } from "@docs-chatkit/core";
 import type {
   ChatKitEvents,
   ChatKitOptions,
@@ -70,6 +70,8 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
       this.#outbox.giveBack(message);
     },
     runTool: (call) => this.#options?.onClientTool?.(call) ?? {},
+    // Without it the page that has asked runs its tool all the same.
+    claim: (callId) => import("./claim.js").then(({ claim }) => claim(callId)).catch(() => null),
     online: () => this.#surroundings.online(),
     pause: (seconds, signal) => this.#surroundings.pause(seconds, signal),
     tell: (threadId) => {
@@ -366,9 +368,13 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
   #announce(name: string): void {
     if (name === "response.start") this.#announcement = strings.answering;
     if (name !== "response.end") return;
-    const last = this.#chat.state.thread.items.findLast((item) => item.type !== "end_of_turn");
-    const parts = last?.type === "assistant_message" ? last.content : [];
-    const sources = numberSources(parts.flatMap((part) => part.annotations));
+    const { items } = this.#chat.state.thread;
+    const asked = items.findLastIndex((item) => item.type === "user_message");
+    // Of the whole turn: a widget may follow what is cited.
+    const parts = items
+      .slice(asked + 1)
+      .flatMap((item) => (item.type === "assistant_message" ? item.content : []));
+    const sources = listedSources(numberSources(parts.flatMap((part) => part.annotations)));
     const { stopped, failure } = this.#chat.state;
     // A failure is an alert of its own.
     if (failure) this.#announcement = "";
@@ -405,7 +411,13 @@ function wait(ms: number): Promise<void> {
 
 function clientOf(api: CustomApiConfig, resume?: boolean): ChatClient {
   const { origin } = new URL(api.url, document.baseURI);
-  return new ChatClient({ ...api, resume: resume ?? origin === location.origin });
+  return new ChatClient({
+    ...api,
+    resume: resume ?? origin === location.origin,
+    unreached: (address) => {
+      void import("./hints.js").then(({ hintAtServer }) => hintAtServer(address), console.error);
+    },
+  });
 }
 
 function isCustomApi(api: ChatKitOptions["api"]): api is CustomApiConfig {

@@ -88,8 +88,8 @@ function Block({ token, ...props }: BlockProps) {
   // The lexer makes tokens anew; the one of the same source is kept.
   const lexed = useMemo(() => ({ token }), [raw, props.definitions]);
   // So are the sources: one that is cited further down changes nothing here.
-  const numbers = useMemo(() => takeMarks(raw).numbers, [raw]);
-  const own = sources.filter(({ number }) => numbers.includes(number));
+  const ids = useMemo(() => takeMarks(raw).ids, [raw]);
+  const own = sources.filter(({ id }) => ids.includes(id));
   const cited = useMemo(() => own, [JSON.stringify(own)]);
   return <RenderedBlock {...props} sources={cited} lexed={lexed} />;
 }
@@ -124,7 +124,7 @@ function block(untyped: Token, context: Context): ComponentChildren {
     case "paragraph":
       return <p>{inline(token.tokens, context)}</p>;
     case "code": {
-      const { text, numbers } = takeMarks(token.text);
+      const { text, ids } = takeMarks(token.text);
       const language = takeMarks(token.lang ?? "");
       return (
         <>
@@ -133,7 +133,7 @@ function block(untyped: Token, context: Context): ComponentChildren {
             language={language.text.split(/\s/)[0] ?? ""}
             highlight={context.rules.highlight}
           />
-          {citations([...language.numbers, ...numbers], context)}
+          {citations([...language.ids, ...ids], context)}
         </>
       );
     }
@@ -213,11 +213,11 @@ function span(untyped: Token, context: Context): ComponentChildren {
     case "del":
       return <del>{inline(token.tokens, context)}</del>;
     case "codespan": {
-      const { text, numbers } = takeMarks(token.text);
+      const { text, ids } = takeMarks(token.text);
       return (
         <>
           <code>{text}</code>
-          {citations(numbers, context)}
+          {citations(ids, context)}
         </>
       );
     }
@@ -243,8 +243,8 @@ function span(untyped: Token, context: Context): ComponentChildren {
 
 /** A mark inside a link would be a link in a link: it comes after. */
 function Link({ token, context }: { token: Tokens.Link; context: Context }) {
-  const { text: href, numbers: within } = takeMarks(token.href);
-  const numbers = [...takeMarks(token.text).numbers, ...within];
+  const { text: href, ids: within } = takeMarks(token.href);
+  const ids = [...takeMarks(token.text).ids, ...within];
   const content = inline(token.tokens, { ...context, sources: NO_SOURCES });
   const deeplink = parseDeeplink(href);
   const safe = safeHref(href);
@@ -265,25 +265,31 @@ function Link({ token, context }: { token: Tokens.Link; context: Context }) {
   return (
     <>
       {link}
-      {citations(numbers, context)}
+      {citations(ids, context)}
     </>
   );
 }
 
 /** An image from elsewhere stays a link: loading it would tell its host what the chat says. */
 function Image({ token, context }: { token: Tokens.Image; context: Context }) {
-  const alt = takeMarks(token.text).text;
-  const href = takeMarks(token.href).text;
+  const { text: alt, ids } = takeMarks(token.text);
+  const { text: href, ids: within } = takeMarks(token.href);
   const src = safeImage(href, context.rules.imageDomains);
-  if (src !== null) return <img src={src} alt={alt} loading="lazy" referrerPolicy="no-referrer" />;
   const safe = safeHref(href);
   const label = alt || strings.image;
-  return safe === null ? (
-    label
-  ) : (
-    <a href={safe} {...linkTarget(safe)}>
-      {label}
-    </a>
+  return (
+    <>
+      {src !== null ? (
+        <img src={src} alt={alt} loading="lazy" referrerPolicy="no-referrer" />
+      ) : safe === null ? (
+        label
+      ) : (
+        <a href={safe} {...linkTarget(safe)}>
+          {label}
+        </a>
+      )}
+      {citations([...ids, ...within], context)}
+    </>
   );
 }
 
@@ -298,12 +304,11 @@ function plain(text: string, context: Context): ComponentChildren[] {
   );
 }
 
-function citations(numbers: readonly number[], context: Context): ComponentChildren[] {
-  return numbers.map((number) => {
-    const cited = context.sources.find((source) => source.number === number);
-    return (
-      cited && <Citation key={`cite-${number}`} cited={cited} onEntity={context.rules.onEntity} />
-    );
+function citations(ids: readonly number[], context: Context): ComponentChildren[] {
+  // An address that is its own text has its mark twice.
+  return [...new Set(ids)].map((id) => {
+    const cited = context.sources.find((source) => source.id === id);
+    return cited && <Citation key={`cite-${id}`} cited={cited} onEntity={context.rules.onEntity} />;
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * Carries citation marks through the Markdown lexer: they are written into the source as a number
+ * Carries citation marks through the Markdown lexer: they are written into the source as an id
  * between two rare signs of punctuation, which the lexer leaves where they are. Punctuation,
  * because a letter in their place would keep `**bold:**` from closing.
  */
@@ -14,11 +14,11 @@ export function insertMarks(source: string, marks: readonly Mark[]): string {
   const text = source.replace(/[\u2e4e\u2e4f]/g, "\ufffd");
   let result = "";
   let done = 0;
-  for (const { at, number } of marks) {
+  for (const { at, id } of marks) {
     const place = Math.max(settle(text, at), done);
     // A second mark at the same place follows the first.
     if (place > done) result += text.slice(done, place) + lineBreakAfterFence(text, place);
-    result += `${OPEN}${number}${CLOSE}`;
+    result += `${OPEN}${id}${CLOSE}`;
     done = place;
   }
   return result + text.slice(done);
@@ -26,10 +26,11 @@ export function insertMarks(source: string, marks: readonly Mark[]): string {
 
 /** Marks as footnotes of Markdown. */
 export function footnoteMarks(source: string, marks: readonly Mark[]): string {
-  return insertMarks(source, marks).replace(ANY, "[^$1]");
+  const numbered = marks.map(({ at, number }) => ({ at, number, id: number }));
+  return insertMarks(source, numbered).replace(ANY, "[^$1]");
 }
 
-/** Texts and numbers of marks in turn. */
+/** Texts and ids of marks in turn. */
 export function splitMarks(text: string): (string | number)[] {
   return text
     .split(ANY)
@@ -37,10 +38,10 @@ export function splitMarks(text: string): (string | number)[] {
     .filter((part) => part !== "");
 }
 
-/** For places that can show no mark, as an address: the text without them, and their numbers. */
-export function takeMarks(text: string): { text: string; numbers: number[] } {
-  const numbers = Array.from(text.matchAll(ANY), (match) => Number(match[1]));
-  return { text: text.replace(ANY, ""), numbers };
+/** For places that can show no mark, as an address: the text without them, and their ids. */
+export function takeMarks(text: string): { text: string; ids: number[] } {
+  const ids = Array.from(text.matchAll(ANY), (match) => Number(match[1]));
+  return { text: text.replace(ANY, ""), ids };
 }
 
 /** A mark belongs to the text before it: not to the next line, nor behind a table row's end. */

@@ -9,7 +9,7 @@ import { Activity } from "./activity.js";
 import { Answer } from "./answer.js";
 import { FailureBox, NoticeBox, Skeleton } from "./boxes.js";
 import type { Host } from "./host.js";
-import { Icon } from "./icons.js";
+import { findIcon, Icon } from "./icons.js";
 import { lazy } from "./lazy.js";
 import { Markdown, type MarkdownRules } from "./markdown.js";
 import { memo } from "./memo.js";
@@ -43,7 +43,9 @@ export function Messages(props: MessagesProps) {
   const { box, atEnd, scrollToEnd, onScroll } = useFollowing(follow, thread.items);
   const answering = phase === "answering";
   const last = thread.items.at(-1);
-  const said = describeConnection(state.connection) ?? thread.progress;
+  const connection = describeConnection(state.connection);
+  const said = connection ?? thread.progress?.text ?? null;
+  const icon = connection ? undefined : findIcon(thread.progress?.icon ?? undefined);
   const waiting = answering && !stopped && (said !== null || !isTextStreaming(last));
   const onRate = useCallback(
     (itemId: string, kind: "positive" | "negative") => void chat.rate(itemId, kind),
@@ -83,11 +85,15 @@ export function Messages(props: MessagesProps) {
           ))}
           {waiting && (
             <p class="thinking">
-              <span class="dots" aria-hidden="true">
-                <i />
-                <i />
-                <i />
-              </span>
+              {icon ? (
+                <Icon name={icon} />
+              ) : (
+                <span class="dots" aria-hidden="true">
+                  <i />
+                  <i />
+                  <i />
+                </span>
+              )}
               <span class={said ? undefined : "sr"}>{said ?? strings.thinking}</span>
             </p>
           )}

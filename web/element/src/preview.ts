@@ -2,6 +2,9 @@
 
 import type { Described } from "@docs-chatkit/core";
 
+import css from "./preview.css";
+import { adopt } from "./sheet.js";
+
 /** Time to bring the pointer from the number to what it shows. */
 const GRACE_MS = 200;
 const GAP_PX = 6;
@@ -29,6 +32,7 @@ export function showPreview(mark: HTMLElement, { title, section, extract }: Desc
   }
   // In the shadow root with its mark, but out of what Preact owns.
   const root = mark.getRootNode() as ShadowRoot;
+  adopt(root, css);
   (root.querySelector(".app") ?? root).append(card);
   card.showPopover();
   place(card, mark);

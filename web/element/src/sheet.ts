@@ -10,14 +10,17 @@ export function useStyles<E extends HTMLElement>(css: string): RefObject<E | nul
   const node = useRef<E>(null);
   useLayoutEffect(() => {
     const root = node.current?.getRootNode();
-    if (!(root instanceof ShadowRoot)) return;
-    let sheet = sheets.get(css);
-    if (!sheet) {
-      sheet = new CSSStyleSheet();
-      sheet.replaceSync(css);
-      sheets.set(css, sheet);
-    }
-    if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets.push(sheet);
+    if (root instanceof ShadowRoot) adopt(root, css);
   }, []);
   return node;
+}
+
+export function adopt(root: ShadowRoot, css: string): void {
+  let sheet = sheets.get(css);
+  if (!sheet) {
+    sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+    sheets.set(css, sheet);
+  }
+  if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets.push(sheet);
 }

@@ -8,7 +8,7 @@ export interface Listener {
 }
 
 /** Tabs of one origin tell each other the id of a thread that has changed, and nothing else. */
-const CHANNEL = "docs-chatkit";
+export const CHANNEL = "docs-chatkit";
 
 export class Surroundings {
   readonly #listener: Listener;

@@ -7,7 +7,7 @@ import { insertMarks, splitMarks, takeMarks } from "../src/marks.js";
 function marked(source: string, ...marks: [at: number, number: number][]): string {
   const inserted = insertMarks(
     source,
-    marks.map(([at, number]) => ({ at, number })),
+    marks.map(([at, id]) => ({ at, id, number: id })),
   );
   return splitMarks(inserted)
     .map((part) => (typeof part === "number" ? `[${part}]` : part))
@@ -47,6 +47,6 @@ test("signs of a model that look like marks are no marks", () => {
 });
 
 test("marks are taken out of an address", () => {
-  const source = insertMarks("https://a.example/b", [{ at: 19, number: 4 }]);
-  assert.deepEqual(takeMarks(source), { text: "https://a.example/b", numbers: [4] });
+  const source = insertMarks("https://a.example/b", [{ at: 19, id: 4, number: 1 }]);
+  assert.deepEqual(takeMarks(source), { text: "https://a.example/b", ids: [4] });
 });

@@ -104,6 +104,7 @@ export const strings: Language = {
   notLoaded: "Dieser Teil des Chats konnte nicht geladen werden.",
   failures: {
     0: "Die Verbindung wurde unterbrochen. Prüfen Sie Ihr Netz und versuchen Sie es erneut.",
+    1: "Der Server des Chats ist nicht erreichbar oder lässt diese Website nicht zu. Prüfen Sie Ihr Netz und versuchen Sie es erneut.",
     200: "Die Antwort konnte nicht fertiggestellt werden.",
     400: "Der Server konnte mit dieser Nachricht nichts anfangen.",
     401: "Sie sind nicht oder nicht mehr angemeldet.",

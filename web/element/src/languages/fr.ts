@@ -109,6 +109,7 @@ export const strings: Language = {
   notLoaded: "Cette partie de la discussion n’a pas pu être chargée.",
   failures: {
     0: "La connexion a été perdue. Vérifiez votre réseau et réessayez.",
+    1: "Le serveur du chat est injoignable ou n’accepte pas ce site. Vérifiez votre réseau et réessayez.",
     200: "La réponse n’a pas pu être terminée.",
     400: "Le serveur n’a pas pu traiter ce message.",
     401: "Vous n’êtes pas connecté, ou votre session a expiré.",

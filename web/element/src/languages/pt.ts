@@ -109,6 +109,7 @@ export const strings: Language = {
   notLoaded: "Não foi possível carregar esta parte da conversa.",
   failures: {
     0: "A conexão foi perdida. Verifique sua rede e tente novamente.",
+    1: "O servidor do chat está inacessível ou não aceita este site. Verifique sua rede e tente novamente.",
     200: "Não foi possível concluir a resposta.",
     400: "O servidor não conseguiu processar esta mensagem.",
     401: "Você não entrou na sua conta ou sua sessão expirou.",
