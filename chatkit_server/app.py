@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import sys
@@ -22,6 +21,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .errors import sentence
 from .headers import Protected
+from .housekeeping import Housekeeping
 from .identity import TokenVerifier, make_identity
 from .incoming import Incoming
 from .keyset import KeySet
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             Rates.open(configured, observer) as rates,
             open_parts(configured, observer=observer) as parts,
             watched(configured, observer, ProcessState(parts, rates)),
-            _swept(parts),
+            _kept_tidy(parts),
         ):
             from .protocol import Limits
             from .routes import chatkit_router
@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                     rates.guard(identity),
                     count=rates.count,
                     admit=rates.admit,
+                    admit_personal=rates.admit_personal,
                     limits=Limits(
                         configured.max_body_bytes,
                         configured.max_text_chars,
@@ -90,7 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=configured.allowed_origins,
-            allow_methods=["GET", "POST", "PUT"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
             allow_headers=[
                 "Accept-Language", "Authorization", "Content-Type", "X-Session-Id",
                 "X-Chatkit-Resume", "chatkit-device-id", "chatkit-frame-instance-id",
@@ -122,17 +123,19 @@ async def _traced() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _swept(parts: Parts) -> AsyncIterator[None]:
-    """Remove attachments that nobody needs while the server runs."""
+async def _kept_tidy(parts: Parts) -> AsyncIterator[None]:
+    """Remove what is not needed any more while the server runs: files, and old chats at night."""
     attachments = parts.server.attachments
-    sweeping = asyncio.create_task(attachments.keep_swept()) if attachments is not None else None
+    nights = Housekeeping(parts.store, attachments, parts.settings.retention_days)
+    work = [asyncio.create_task(nights.keep())]
+    if attachments is not None:
+        work.append(asyncio.create_task(attachments.keep_swept()))
     try:
         yield
     finally:
-        if sweeping is not None:
-            sweeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sweeping
+        for task in work:
+            task.cancel()
+        await asyncio.wait(work)
 
 
 class _App(FastAPI):

@@ -92,8 +92,7 @@ class JournaledStore:
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
     ) -> Page[ThreadMetadata]:
-        if self._journal is not None and self._journal.entries:
-            await self.replay()
+        await self.settle_all()
         threads: Page[ThreadMetadata] = await self._store.load_threads(limit, after, order, context)
         return threads
 
@@ -330,6 +329,11 @@ class JournaledStore:
             context=RequestContext(entry.user_id),
         )
         return verdict
+
+    async def settle_all(self) -> None:
+        """Bring what is in the journal to the store, where there is anything."""
+        if self._journal is not None and self._journal.entries:
+            await self.replay()
 
     async def _settle(self, thread_id: str) -> None:
         if self._journal is not None and self._journal.holds(thread_id):

@@ -139,7 +139,7 @@ class Metrics(Observer):
         for covered in ("yes", "no", "unknown"):
             self._questions.labels(covered)
         for limit in ("address_requests", "visitor_requests", "address_messages",
-                      "visitor_messages"):  # fmt: skip
+                      "visitor_messages", "visitor_exports"):  # fmt: skip
             self._limited.labels(limit)
         for ending in get_args(Ending):
             self._search.labels(ending)

@@ -65,6 +65,12 @@ class Rates:
         self._visitor_messages = Limit.read(
             "visitor_messages", "vm", settings.visitor_messages, asked
         )
+        self._visitor_exports = Limit.read(
+            "visitor_exports",
+            "ve",
+            settings.visitor_exports,
+            "Chats were exported or deleted many times in a short time.",
+        )
         self._refused = 0
         self._reported = -math.inf
 
@@ -115,6 +121,14 @@ class Rates:
         # What a visitor asks in vain does not count against their neighbours.
         await self._check(self._visitor_messages, user_id)
         await self._check(self._address_messages, self._address(request))
+
+    async def admit_personal(self, request: Request, user_id: str) -> None:
+        """Count a request for everything of a visitor, which costs the database more than others.
+
+        Raises:
+            RequestError: 429, with the seconds after which it may be sent again.
+        """
+        await self._check(self._visitor_exports, user_id)
 
     async def _check(self, limit: Limit, who: str) -> None:
         wait = await self._counts.count([Hit(item, name, who) for name, item in limit.items])

@@ -14,6 +14,7 @@ from .context import ReadingPage, RequestContext
 from .errors import not_configured
 from .followed import FollowedServer
 from .identity import Identity
+from .personal import Personal, add_personal_routes
 from .protocol import Limits, read_request
 from .refusal import in_protocol
 from .response import Feed, TurnResponse
@@ -28,6 +29,7 @@ def chatkit_router(
     *,
     count: Admit | None = None,
     admit: Admit | None = None,
+    admit_personal: Admit | None = None,
     path: str = "/chatkit",
     limits: Limits | None = None,
     keep_alive: float = 15.0,
@@ -39,6 +41,7 @@ def chatkit_router(
         identity: Gives the user behind a request.
         count: Called before a request that comes without an identity, by a signed address.
         admit: Called before a request that makes a model work; raises RequestError to refuse it.
+        admit_personal: The same for one that exports or deletes everything of a user.
         path: Where the endpoint is.
         limits: How much one request may hold.
         keep_alive: Seconds of silence after which a comment keeps the connection open.
@@ -53,6 +56,8 @@ def chatkit_router(
 
     if isinstance(server, FollowedServer):
         add_turn_routes(router, server, identity, path=path, keep_alive=keep_alive)
+    if isinstance(personal := getattr(server, "personal", None), Personal):
+        add_personal_routes(router, personal, identity, admit_personal, path=path)
     attachments = server.attachment_store
     add_upload_routes(router, f"{path}/attachments", attachments, identity, count)
     return router

@@ -61,6 +61,7 @@ from .journaled import JournaledStore
 from .lease import Lease, TurnStore
 from .observer import Observer
 from .offers import Offers
+from .personal import Personal
 from .prices import TokenPrice, cost
 from .record import words_of
 from .rewriting import Rewriter
@@ -130,6 +131,9 @@ class DocsServer(FollowedServer):
         self.attachments = self.attachment_store = attachments
         if attachments is not None:
             self.store = cast("Any", SignedItems(self.journaled, attachments))
+        store_of_all = cast("Any", self.journaled)
+        self.personal = Personal(store_of_all, self.journaled, self._begun, attachments)
+        """Exports and deletes everything of one user."""
         self._transcriber = transcriber
         self._agent = agent
         self._turn_timeout = turn_timeout

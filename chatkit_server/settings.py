@@ -304,6 +304,14 @@ class Settings(BaseSettings):
         5_000_000, ge=1024, le=25_000_000, description="Largest recording for dictation."
     )
 
+    # Keeping and deleting.
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Days after which a chat that nobody uses is deleted. For ever when unset.",
+    )
+
     # Limits.
     visitor_messages: str = Field(
         "20/minute; 200/hour", description="Questions of one visitor, or `off`."
@@ -316,6 +324,10 @@ class Settings(BaseSettings):
     )
     address_requests: str = Field(
         "1200/minute", description="Requests of any kind from one address, or `off`."
+    )
+    visitor_exports: str = Field(
+        "6/minute; 60/day",
+        description="How often one visitor may export or delete everything, or `off`.",
     )
     daily_tokens_per_visitor: int | None = Field(
         None, ge=1, description="Tokens of the model that one visitor may use in a day."
@@ -432,7 +444,10 @@ class Settings(BaseSettings):
             networks.append(str(network))
         return tuple(networks)
 
-    @field_validator("visitor_messages", "address_messages", "visitor_requests", "address_requests")
+    @field_validator(
+        "visitor_messages", "address_messages", "visitor_requests", "address_requests",
+        "visitor_exports",
+    )  # fmt: skip
     @classmethod
     def _check_limit(cls, value: str) -> str:
         from limits import parse_many

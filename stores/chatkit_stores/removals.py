@@ -231,6 +231,10 @@ class Removals:
                 yield len(deleted)
                 await asyncio.sleep(pause)
 
+    def delete_unused(self, days: int, *, pause: float = 0.0) -> AsyncIterator[int]:
+        """Delete what nobody has used for so many days, as `delete_threads` does."""
+        return self.delete_threads(Selection(unused_for=timedelta(days=days)), pause=pause)
+
     async def erase_user(self, *, context: StoreContext) -> int:
         """Delete everything of a user, whatever runs or waits in a journal; how many threads.
 

@@ -111,7 +111,8 @@ def test_every_public_method_is_tried_by_both_users() -> None:
         # in test_unanswered.py
         "load_unanswered",
         # for who runs the site: in test_removals.py and test_dump.py
-        "find_threads", "count_threads", "load_summaries", "delete_threads", "forget_deleted",
+        "find_threads", "count_threads", "load_summaries", "delete_threads", "delete_unused",
+        "forget_deleted",
         "take_chore", "keep_chore", "end_chore",
         "dump_threads", "check_lines", "take_lines",
     }  # fmt: skip
