@@ -373,12 +373,19 @@ class Attachments(AttachmentStore[RequestContext]):
             await asyncio.sleep(pause)
 
     async def _remove(self, context: RequestContext | None) -> int:
-        removed = 0
-        while ids := await self._rows.condemned_attachments(limit=_BATCH, context=context):
-            await self._blobs.delete(ids)
-            await self._rows.forget_attachments(ids)
-            removed += len(ids)
-        return removed
+        return await remove_condemned(self._rows, self._blobs, context)
+
+
+async def remove_condemned(
+    rows: AttachmentRows, blobs: Blobs, context: RequestContext | None = None
+) -> int:
+    """Remove the bytes of what is marked, then the marks: the user's, or everybody's; how many."""
+    removed = 0
+    while ids := await rows.condemned_attachments(limit=_BATCH, context=context):
+        await blobs.delete(ids)
+        await rows.forget_attachments(ids)
+        removed += len(ids)
+    return removed
 
 
 class SignedItems:

@@ -16,6 +16,7 @@ from .evaluating import evaluate
 from .indexing import index
 from .monitoring import monitoring
 from .settings import Settings
+from .threads import threads
 from .unanswered import unanswered
 
 
@@ -219,4 +220,5 @@ main.add_command(index)
 main.add_command(evaluate)
 main.add_command(doctor)
 main.add_command(monitoring)
+main.add_command(threads)
 main.add_command(unanswered)

@@ -6,22 +6,17 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .command import Failure, plain, run, settings_for
+from .progress import showing
 
 if TYPE_CHECKING:
     from chatkit_tools import IndexSummary, LexicalSummary
 
-Progress = Callable[[int, int | None], None]
-
-# Lines that a log gets of a run that takes long, one in so many seconds.
-_EVERY = 10.0
 # Pages that are named one by one.
 _NAMED = 20
 
@@ -146,7 +141,7 @@ def index(
         async with open_passages(settings) as passages:
             if opened is None:
                 return await passages.remove(str(remove), dry_run=dry_run)
-            with _showing(not (quiet or as_json)) as progress:
+            with showing(not (quiet or as_json)) as progress:
                 return await passages.index(opened, prune=prune, dry_run=dry_run, progress=progress)
 
     summary: IndexSummary = run(work)
@@ -192,7 +187,7 @@ def _add_lexical(*, dry_run: bool, as_json: bool, quiet: bool) -> None:
     async def work() -> Any:
         settings.make_data_dir()
         async with open_passages(settings) as passages:
-            with _showing(not (quiet or as_json), "points") as progress:
+            with showing(not (quiet or as_json), "points") as progress:
                 return await passages.add_lexical(dry_run=dry_run, progress=progress)
 
     summary: LexicalSummary = run(work)
@@ -208,43 +203,3 @@ def _add_lexical(*, dry_run: bool, as_json: bool, quiet: bool) -> None:
     )
     if summary.added_vector and not dry_run:
         click.echo("The collection has the sparse vector `lexical` now, and all else as it was.")
-
-
-@contextmanager
-def _showing(wanted: bool, what: str = "pages") -> Iterator[Progress | None]:
-    """A bar on a terminal, a line now and then in a log."""
-    if not wanted:
-        yield None
-        return
-    started = time.monotonic()
-    if not sys.stderr.isatty():
-        said = started
-
-        def say(done: int, total: int | None) -> None:
-            nonlocal said
-            now = time.monotonic()
-            if now - said >= _EVERY:
-                said = now
-                click.echo(_line(done, total, now - started, what), err=True)
-
-        yield say
-        return
-    with click.progressbar(
-        length=1, label="Indexing", file=sys.stderr, show_pos=True, show_eta=True
-    ) as bar:
-
-        def draw(done: int, total: int | None) -> None:
-            bar.length = max(total or 0, done + (total is None), 1)
-            rate = done / max(time.monotonic() - started, 0.001)
-            bar.label = f"Indexing, {rate:,.0f} {what}/s"
-            bar.update(done - bar.pos)
-
-        yield draw
-
-
-def _line(done: int, total: int | None, seconds: float, what: str) -> str:
-    rate = done / seconds
-    if total is None:
-        return f"indexing: {done:,} {what}, {rate:,.1f} {what}/s"
-    left = max(total - done, 0) / rate if rate else 0.0
-    return f"indexing: {done:,} of {total:,} {what}, {rate:,.1f} {what}/s, {left:,.0f} s left"

@@ -526,17 +526,23 @@ async def migrate_database(settings: Settings) -> list[str]:
         return await migrate(dsn)
 
 
-async def load_unanswered(settings: Settings, days: int) -> list[UnansweredQuestion]:
-    """What readers have asked in the last days and the docs did not answer, newest first."""
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[PostgresStore]:
+    """The store alone, for commands."""
     settings.make_data_dir()
     async with open_database(settings) as (dsn, _), _open_store(dsn) as store:
+        yield store
+
+
+async def load_unanswered(settings: Settings, days: int) -> list[UnansweredQuestion]:
+    """What readers have asked in the last days and the docs did not answer, newest first."""
+    async with open_store(settings) as store:
         return await store.load_unanswered(days=days)
 
 
 async def switch_answering(settings: Settings, mode: Mode | None, message: str | None) -> Answering:
     """How answering is switched in the database, after a change where there is a mode."""
-    settings.make_data_dir()
-    async with open_database(settings) as (dsn, _), _open_store(dsn) as store:
+    async with open_store(settings) as store:
         if mode is not None:
             await store.set_answering(mode, message)
         return await store.load_answering()

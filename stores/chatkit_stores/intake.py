@@ -10,7 +10,15 @@ from chatkit.types import ThreadItem
 from psycopg.sql import SQL
 
 from chatkit_stores.database import Database, Statement
-from chatkit_stores.lines import AttachmentLine, ItemLine, Line, LineError, ThreadLine, read_line
+from chatkit_stores.lines import (
+    AttachmentLine,
+    ItemLine,
+    Line,
+    LineError,
+    Owner,
+    ThreadLine,
+    read_line,
+)
 from chatkit_stores.rows import item_values, thread_values, utc
 
 _THREADS: Final = SQL("""
@@ -117,7 +125,12 @@ class Intake:
     _database: Database
 
     async def check_lines(
-        self, lines: Sequence[tuple[int, bytes]], known: Known, *, undelete: bool = False
+        self,
+        lines: Sequence[tuple[int, bytes]],
+        known: Known,
+        *,
+        undelete: bool = False,
+        owner: Owner | None = None,
     ) -> tuple[list[Line], list[Problem]]:
         """The lines that can be taken, and what is wrong with the others; nothing is written.
 
@@ -125,12 +138,13 @@ class Intake:
             lines: With their numbers.
             known: Of the lines before; is added to.
             undelete: Whether threads that were deleted here may come back.
+            owner: Gives our id of a user, where the lines have others.
         """
         problems: list[Problem] = []
         read: list[tuple[int, Line]] = []
         for number, text in lines:
             try:
-                read.append((number, read_line(text)))
+                read.append((number, read_line(text, owner)))
             except LineError as error:
                 problems.append(Problem(number, error.field, error.message))
         await self._look_up([line for _, line in read], known, undelete=undelete)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -90,7 +90,11 @@ Line: TypeAlias = ThreadLine | ItemLine | AttachmentLine
 _LINE: Final[TypeAdapter[Line]] = TypeAdapter(Annotated[Line, Field(discriminator="type")])
 
 
-def read_line(text: bytes) -> Line:
+Owner: TypeAlias = Callable[[str], str]
+"""Gives our id of the user whom a line calls so."""
+
+
+def read_line(text: bytes, owner: Owner | None = None) -> Line:
     """
     Raises:
         LineError: it is not such a line; the message doesn't quote what it holds.
@@ -99,6 +103,8 @@ def read_line(text: bytes) -> Line:
         line = _LINE.validate_json(text)
     except ValidationError as exc:
         raise _explained(exc) from None
+    if owner is not None and not isinstance(line, ItemLine):
+        line.user_id = owner(line.user_id)
     if isinstance(line, ItemLine):
         for name in ("id", "thread_id"):
             _check(f"item.{name}", getattr(line.item, name))

@@ -23,6 +23,7 @@ const sidebars: SidebarsConfig = {
         "store-conformance",
         "operations",
         "watching",
+        "data",
         "evaluate",
       ],
     },

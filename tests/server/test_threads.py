@@ -1,0 +1,252 @@
+"""The commands for chats, run as an operator runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chatkit_server.identity import anonymous_user, token_user
+from tests.fixtures.app import Client, StartServer
+from tests.fixtures.files import PNG, SECRET, ask_about, upload
+from tests.server.test_cli import place, run
+from tests.server.test_housekeeping import age
+
+__all__ = ["place"]
+NEON = "How do I connect to Neon?"
+
+
+def user(client: Client) -> str:
+    return str(anonymous_user(client.secret))
+
+
+@pytest.fixture
+def command(place: Path, database_url: str) -> Any:
+    """Runs `chatkit-server threads …` on the test's database."""
+
+    def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        done = run(place, "threads", *arguments, DATABASE_URL=database_url, **variables)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return call
+
+
+def test_chats_are_listed_and_read(command: Any, ada: Client, bob: Client) -> None:
+    thread = ada.ask(NEON).thread_id
+    other = bob.ask("What \x1b[31m loaf?").thread_id
+
+    everything = command("show")
+    mine = command("show", "--user", user(ada), "--json")
+    said = command("show", "--thread", other)
+    none = command("show", "--older-than", "1d")
+
+    assert thread in everything.stdout
+    assert user(bob) in everything.stdout
+    assert "2 shown; there are 2 chats of 2 users" in everything.stdout
+    [found] = json.loads(mine.stdout)
+    assert (found["id"], found["title"], found["items"]) == (thread, NEON, 2)
+    assert "What  [31m loaf?" in said.stdout
+    assert "[assistant_message, " in said.stdout
+    assert "\x1b" not in everything.stdout + said.stdout
+    assert none.stdout.startswith("0 shown; there are 2 chats")
+
+
+def test_an_export_is_taken_in_elsewhere(
+    command: Any, ada: Client, bob: Client, place: Path, database_server: Any
+) -> None:
+    thread = ada.ask(NEON).thread_id
+    bob.ask("A loaf?")
+    file = place / "chats.jsonl"
+
+    to_file = command("export", "--user", user(ada), "--output", str(file))
+    to_pipe = command("export", "--quiet")
+
+    assert (to_file.returncode, to_file.stdout) == (0, "")
+    assert "1 chats were exported." in to_file.stderr
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [json.loads(line)["type"] for line in file.read_text().splitlines()] == [
+        "thread", "item", "item",
+    ]  # fmt: skip
+    assert len(to_pipe.stdout.splitlines()) == 6
+    with database_server.fresh_database("migrated") as name:
+        there = {"DATABASE_URL": database_server.database(name)}
+        checked = run(place, "threads", "import", str(file), "--dry-run", **there)
+        first = run(place, "threads", "import", str(file), **there)
+        again = run(place, "threads", "import", str(file), **there)
+        listed = run(place, "threads", "show", "--json", **there)
+
+    assert checked.stdout == "All lines are good. Nothing was written.\n"
+    assert first.stdout.startswith("1 chats, 2 items and 0 attachments were imported; 0 lines")
+    assert again.stdout.startswith("0 chats, 0 items and 0 attachments were imported; 3 lines")
+    [found] = json.loads(listed.stdout)
+    assert (found["id"], found["user_id"]) == (thread, user(ada))
+
+
+def test_bad_lines_are_named_and_good_ones_kept_if_wanted(
+    command: Any, ada: Client, place: Path
+) -> None:
+    thread = ada.ask(NEON).thread_id
+    lines = command("export").stdout.splitlines()
+    command("delete", "--thread", thread, "--yes")
+    new = json.loads(lines[0]) | {"id": "thr_moved", "user_id": "sub-of-ada"}
+    item = json.loads(lines[1])
+    item["item"] |= {"thread_id": "thr_moved", "id": "msg_moved"}
+    broken = json.loads(json.dumps(item))
+    del broken["item"]["created_at"]
+    broken["item"]["content"][0]["text"] = "A secret"
+    file = place / "moved.jsonl"
+    file.write_text("\n".join(["", *map(json.dumps, (new, item, broken)), "{"]))
+    options = ("import", str(file), "--issuer", "https://issuer.example")
+
+    refused = command(*options)
+    kept = command(*options, "--keep-good")
+    found = json.loads(command("show", "--json").stdout)
+
+    for done in (refused, kept):
+        assert done.returncode == 1
+        assert "line 4: item.created_at: Field required" in done.stderr
+        assert "line 5: it is not JSON" in done.stderr
+        assert "secret" not in done.stderr
+    assert "nothing was written; --keep-good takes the others in" in refused.stderr
+    assert refused.stdout == ""
+    assert "1 chats, 1 items" in kept.stdout
+    ids = token_user("https://issuer.example", "sub-of-ada")
+    assert [(one["id"], one["user_id"]) for one in found] == [("thr_moved", ids)]
+
+
+def test_deleted_chats_come_back_from_an_export_when_asked_for(
+    command: Any, ada: Client, place: Path
+) -> None:
+    thread = ada.ask(NEON).thread_id
+    file = place / "chats.jsonl"
+    command("export", "--output", str(file))
+    deleted = command("delete", "--thread", thread, "--yes")
+
+    stays = command("import", str(file))
+    back = command("import", str(file), "--undelete")
+
+    assert deleted.stdout == "1 chats were deleted.\n"
+    assert "0 chats, 0 items" in stays.stdout
+    assert "1 chats, 2 items" in back.stdout
+    assert len(ada.items(thread)) == 2
+
+
+def test_old_chats_are_purged_with_their_files(
+    command: Any, start_server: StartServer, database_url: str, tmp_path: Path
+) -> None:
+    files = tmp_path / "files"
+    with start_server(attachments=str(files), secret=SECRET) as url:
+        ada = Client(url)
+        old = ask_about(ada, NEON, upload(ada, PNG)).thread_id
+        new = ask_about(ada, NEON, upload(ada, PNG)).thread_id
+        age(database_url, old, 91)
+
+        looked = command("purge", "--older-than", "90d", "--dry-run")
+        alone = command("purge", "--older-than", "90d")
+        both = [thread["id"] for thread in ada.threads()]
+        purged = command(
+            "purge", "--yes", CHATKIT_RETENTION_DAYS="90", CHATKIT_ATTACHMENTS=str(files),
+            CHATKIT_SECRET=SECRET,
+        )  # fmt: skip
+
+        assert looked.stdout == "1 chats would be deleted. Nothing was.\n"
+        assert alone.returncode == 1
+        assert "add --yes to delete, or --dry-run to look" in alone.stderr
+        assert both == [new, old]
+        assert purged.stdout == "1 chats were deleted. 1 files were removed.\n", purged.stderr
+        assert [thread["id"] for thread in ada.threads()] == [new]
+        assert len(list(files.iterdir())) == 1
+
+
+def test_everything_of_a_user_is_deleted(
+    command: Any, start_server: StartServer, database_url: str, tmp_path: Path
+) -> None:
+    files = tmp_path / "files"
+    with start_server(attachments=str(files), secret=SECRET) as url:
+        ada, bob = Client(url), Client(url)
+        ask_about(ada, NEON, upload(ada, PNG))
+        upload(ada, PNG)
+        bobs = ask_about(bob, NEON, upload(bob, PNG)).thread_id
+
+        gone = command("delete", "--user", user(ada), "--yes")
+
+        assert gone.stdout.startswith("1 chats were deleted. Their files are removed by a server")
+        assert ada.threads() == []
+        assert [thread["id"] for thread in bob.threads()] == [bobs]
+        with psycopg.connect(database_url) as connection:
+            left = connection.execute(
+                "select deleted, count(*) from chatkit.attachments group by 1 order by 1"
+            ).fetchall()
+        assert left == [(False, 1), (True, 2)]
+
+
+def test_a_user_is_named_by_the_subject_of_their_tokens(command: Any, database_url: str) -> None:
+    issuer = "https://issuer.example"
+    signed_in = {"CHATKIT_JWT_ISSUER": issuer, "CHATKIT_JWT_SECRET": "s" * 32}
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "insert into chatkit.threads (id, user_id, created_at) values ('thr_1', %s, now())",
+            (token_user(issuer, "ada"),),
+        )
+
+    shown = command("show", "--subject", "ada", "--json", **signed_in)
+    without = command("show", "--subject", "ada")
+
+    assert [one["id"] for one in json.loads(shown.stdout)] == ["thr_1"]
+    assert "--subject needs CHATKIT_JWT_ISSUER" in without.stderr
+
+
+@pytest.mark.parametrize("answer", ["y\n", "n\n"])
+def test_an_operator_at_a_terminal_is_asked(
+    place: Path, ada: Client, database_url: str, answer: str
+) -> None:
+    thread = ada.ask(NEON).thread_id
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chatkit_server", "threads", "delete", "--thread", thread],
+        cwd=place,
+        env={**os.environ, "DATABASE_URL": database_url},
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.write(ours, answer.encode())
+    said, errors = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+
+    assert "Delete 1 chats for good? [y/N]:" in said
+    agreed = answer == "y\n"
+    assert process.returncode == (0 if agreed else 1)
+    assert ("nothing was deleted" in errors) is not agreed
+    assert (ada.threads() == []) is agreed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("delete",), 1, "say whose chats by --user or --subject, or which by --thread"),
+        (("purge",), 1, "say how old by --older-than"),
+        (("purge", "--older-than", "90"), 2, "'90' is no age; write it like 90d, 12w or 36h"),
+        (("import", "none.jsonl"), 2, "'none.jsonl' does not exist"),
+        (("export", "--output", "no/such/file"), 1, "can't be written: No such file"),
+        (("show", "--user", "a", "--subject", "b"), 1, "not by both"),
+    ],
+)
+def test_what_can_not_be_done_is_said(
+    command: Any, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = command(*arguments)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
