@@ -59,7 +59,7 @@ bench: .make/dev .make/site ## Measure; `make bench CORPORA=DIR` measures search
 
 .PHONY: faults
 faults: .make/dev ## Kill, cut and mistreat the server at full length; FAULTS_SEED=N for other dice
-	FAULTS_SCALE=1 $(BIN)/pytest tests/faults -s $(ARGS)
+	FAULTS_SCALE=1 $(BIN)/pytest tests/faults -s --timeout 0 $(ARGS)
 
 .PHONY: shots
 shots: .make/dev .make/site .make/system ## Take the pictures of the docs, and record the answers of the landing page

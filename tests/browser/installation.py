@@ -25,6 +25,7 @@ class Installation:
         self.environment = {
             **os.environ,
             "CHATKIT_DATA_DIR": str(folder / "data"),
+            "CHATKIT_LOG_FORMAT": "text",
             "CHATKIT_SITE_DIR": str(require_build()),
             "PORT": str(self.port),
         }
@@ -51,7 +52,7 @@ class Installation:
                 assert server.stdout is not None
                 for line in server.stdout:
                     log.write(line)
-                    if line.startswith("Ready: "):
+                    if "Ready: " in line:
                         break
                 assert server.poll() is None, (self.folder / "log").read_text()
                 yield

@@ -96,6 +96,7 @@ class ScriptedServer:
     requests: list[Event] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
+    _arrived: threading.Condition = field(default_factory=threading.Condition)
     _replies: dict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
 
     def stream(self, type_: str, *steps: Event | Gate | Pause | Drop) -> None:
@@ -111,9 +112,15 @@ class ScriptedServer:
     def gate(self) -> Gate:
         return Gate(self.loop)
 
-    def sent(self, type_: str) -> list[Event]:
-        """The parameters of every request of a type."""
-        return [request["params"] for request in self.requests if request["type"] == type_]
+    def sent(self, type_: str, count: int = 1) -> list[Event]:
+        """The parameters of every request of a type, as soon as so many have arrived."""
+
+        def sent() -> list[Event]:
+            return [request["params"] for request in self.requests if request["type"] == type_]
+
+        with self._arrived:
+            self._arrived.wait_for(lambda: len(sent()) >= count, timeout=20)
+            return sent()
 
     def reset(self) -> None:
         self.requests.clear()
@@ -123,8 +130,10 @@ class ScriptedServer:
 
     async def handle(self, request: Request) -> Response:
         body = await request.json()
-        self.requests.append(body)
-        self.headers.append(dict(request.headers))
+        with self._arrived:
+            self.requests.append(body)
+            self.headers.append(dict(request.headers))
+            self._arrived.notify_all()
         replies = self._replies[body["type"]]
         if not replies:
             error = {"code": "unscripted", "message": f"No reply is scripted for {body['type']}."}

@@ -358,7 +358,7 @@ def test_a_chat_is_renamed_by_the_keyboard(
     expect(button(page, "Cancel")).to_be_focused()
     page.keyboard.press("Escape")
     expect(button(page, "Delete “Qdrant”")).to_be_visible()
-    assert server.sent("threads.delete") == []
+    assert server.sent("threads.delete", 0) == []
 
 
 def test_history_actions_can_be_left_out(

@@ -225,12 +225,12 @@ def test_history_lists_opens_and_deletes_threads(
     check_accessibility(page)
     page.get_by_role("button", name="Load more").click()
     expect(page.get_by_role("listitem")).to_have_count(3)
-    assert server.sent("threads.list")[1]["after"] == "thr_2"
+    assert server.sent("threads.list", 2)[1]["after"] == "thr_2"
 
     server.answer("threads.delete", {})
     page.get_by_role("button", name="Delete “Chat 2”").click()
     expect(page.get_by_role("button", name="Cancel")).to_be_focused()
-    assert server.sent("threads.delete") == []
+    assert server.sent("threads.delete", 0) == []
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_role("listitem")).to_have_count(2)
     assert server.sent("threads.delete") == [{"thread_id": "thr_2"}]

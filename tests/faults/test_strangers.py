@@ -224,8 +224,9 @@ def send(
 
 
 def told(response: httpx.Response) -> tuple[int, str, list[tuple[str, str]]]:
-    """All that a response says, but for the time of day."""
-    kept = [(name, value) for name, value in response.headers.items() if name != "date"]
+    """All that a response says, but for the time of day and the request's number."""
+    own = {"date", "x-request-id"}
+    kept = [(name, value) for name, value in response.headers.items() if name not in own]
     return response.status_code, response.text, kept
 
 

@@ -244,7 +244,8 @@ function span(untyped: Token, context: Context): ComponentChildren {
 /** A mark inside a link would be a link in a link: it comes after. */
 function Link({ token, context }: { token: Tokens.Link; context: Context }) {
   const { text: href, ids: within } = takeMarks(token.href);
-  const ids = [...takeMarks(token.text).ids, ...within];
+  // The text of a bare address is the address, with the same mark in it.
+  const ids = [...new Set([...takeMarks(token.text).ids, ...within])];
   const content = inline(token.tokens, { ...context, sources: NO_SOURCES });
   const deeplink = parseDeeplink(href);
   const safe = safeHref(href);
