@@ -46,7 +46,7 @@ def test_a_failed_action_of_a_widget_is_what_is_tried_again(
     first, second = server.sent(kind)
     assert first == second
     assert first["action"] == {"type": "like", "payload": {"stars": 5}}
-    assert server.sent("threads.retry_after_item") == []
+    assert server.sent("threads.retry_after_item", 0) == []
 
 
 def test_a_failed_form_is_what_is_tried_again(
@@ -75,7 +75,7 @@ def test_a_failed_form_is_what_is_tried_again(
     expect(page.get_by_text("Good.")).to_be_visible()
     first, second = server.sent("threads.add_structured_input")
     assert first == second
-    assert server.sent("threads.retry_after_item") == []
+    assert server.sent("threads.retry_after_item", 0) == []
 
 
 def test_a_server_that_refuses_the_site_is_told_apart_from_a_lost_connection(
