@@ -46,6 +46,16 @@ lint: .make/dev .make/node ## Format, lint, types, import order
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	npm --prefix web run lint
+	$(BIN)/zizmor --offline --no-progress --quiet .github
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+.PHONY: audit
+audit: .make/dev ## Ask for known vulnerabilities of everything that is installed
+	$(BIN)/python -m tests.release.audit $(ARGS)
+
+.PHONY: matrix
+matrix: .make/dev .make/web .make/system ## Test with the lowest and the newest versions of what it needs
+	$(BIN)/python -m tests.release.matrix $(VERSIONS)
 
 .PHONY: format
 format: .make/dev .make/node ## Format everything

@@ -31,7 +31,7 @@ const sidebars: SidebarsConfig = {
       type: "category",
       label: "Understand",
       collapsed: false,
-      items: ["how-a-turn-works", "endpoints", "search-quality", "sdk-traps", "faults", "performance"],
+      items: ["how-a-turn-works", "endpoints", "compatibility", "search-quality", "sdk-traps", "faults", "performance"],
     },
   ],
 };
