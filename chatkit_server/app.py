@@ -195,11 +195,17 @@ def _add_health(app: FastAPI) -> None:
         """200 while the process lives."""
         return {"status": "ok", "pid": os.getpid()}
 
+    asking: asyncio.Task[dict[str, Health]] | None = None
+
     @app.get("/readyz")
     async def readyz() -> Response:
         """How each part is; 503 where the server can't answer."""
+        nonlocal asking
         running: Parts = app.state.parts
-        parts = await running.health()
+        if asking is None or asking.done():
+            # One question for all who ask meanwhile: nobody keeps the database busy by asking.
+            asking = asyncio.create_task(running.health())
+        parts = await asyncio.shield(asking)
         status: Health = max(parts.values(), key=("ok", "degraded", "down").index)
         if DRAINING.is_set():
             status = "down"

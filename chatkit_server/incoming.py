@@ -9,13 +9,22 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from .errors import RequestError
 from .observer import Observer
+from .refusal import error_response
 from .tracing import note, span
 
 HEADER = "X-Request-Id"
 _ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 # Health checks come every few seconds, and pages of a site are no work.
 _TRACED = "/chatkit"
+# Where a proxy in front believes the other one, the rest of the body is a request in the name of
+# the next reader on this connection.
+_TWO_LENGTHS = error_response(
+    RequestError(
+        400, "invalid_request", "Send Content-Length or Transfer-Encoding, not both.", hang_up=True
+    )
+)
 
 
 class Incoming:
@@ -49,6 +58,9 @@ class Incoming:
 
         with bound_contextvars(request_id=request_id):
             try:
+                if "content-length" in headers and "transfer-encoding" in headers:
+                    await _TWO_LENGTHS(scope, receive, send_named)
+                    return
                 if not scope["path"].startswith(_TRACED):
                     await self._app(scope, receive, send_named)
                     return

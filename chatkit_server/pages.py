@@ -62,7 +62,8 @@ class Site(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers.update(SITE)
-        # Names under assets/ carry a hash of their content.
-        hashed = path.startswith("assets/")
+        # Names under assets/ carry a hash of their content. A missing one may come with the next
+        # deploy: kept for good, it would be missing ever after.
+        hashed = path.startswith("assets/") and response.status_code < 400
         response.headers["Cache-Control"] = _FOR_GOOD if hashed else "no-cache"
         return response

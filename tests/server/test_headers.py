@@ -122,6 +122,18 @@ def test_a_site_decides_what_it_loads_and_is_framed_by_nobody_else(
         assert page.headers["cross-origin-resource-policy"] == "cross-origin"
 
 
+def test_what_is_missing_is_not_kept_as_missing(start_server: StartServer, site: Path) -> None:
+    """A deploy brings new names, and a cache in front may ask an old server for one."""
+    with start_server(site_dir=site) as url:
+        kept, missing, aside = (
+            httpx.get(f"{url}/assets/{name}").headers["cache-control"]
+            for name in ("main.abc123.js", "main.def456.js", "%2e%2e/index.html")
+        )
+
+    assert "immutable" in kept
+    assert (missing, aside) == ("no-cache", "no-cache")
+
+
 def test_a_file_is_kept_by_the_browser_under_its_signed_address_only(url: str) -> None:
     ada = Client(url)
     announced = announce(ada, PNG)
