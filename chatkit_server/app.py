@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -33,9 +33,18 @@ from .settings import Settings, read_settings
 from .tracing import open_tracing
 from .watching import ProcessState, make_observer, watched
 
+if TYPE_CHECKING:
+    from .server import DocsServer
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The whole server as an ASGI app; reads the environment where no settings are given.
+
+def create_app(
+    settings: Settings | None = None, *, server_class: type[DocsServer] | None = None
+) -> FastAPI:
+    """The whole server as an ASGI app.
+
+    Args:
+        settings: Those of the environment where none are given.
+        server_class: A `DocsServer` of one's own, which has actions for example.
 
     Raises:
         SettingsError: the environment can't be used.
@@ -50,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with (
             _traced(),
             Rates.open(configured, observer) as rates,
-            open_parts(configured, observer=observer) as parts,
+            open_parts(configured, observer=observer, server_class=server_class) as parts,
             watched(configured, observer, ProcessState(parts, rates)),
             _kept_tidy(parts),
         ):

@@ -381,7 +381,11 @@ def _open_journal(folder: Path | None) -> Iterator[Journal | None]:
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, *, journal: bool = True, observer: Observer | None = None
+    settings: Settings,
+    *,
+    journal: bool = True,
+    observer: Observer | None = None,
+    server_class: type[DocsServer] | None = None,
 ) -> AsyncIterator[Parts]:
     """Open every part; close them in turn when the block ends.
 
@@ -423,7 +427,7 @@ async def open_parts(
         limit = settings.search_limit
         search = GuardedSearch(passages, observer)
         attachments = _make_attachments(settings, store, observer)
-        server = DocsServer(
+        server = (server_class or DocsServer)(
             store,
             partial(search.search, limit=limit),
             render_passages,
