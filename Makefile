@@ -71,6 +71,10 @@ bench: .make/dev .make/site ## Measure; `make bench CORPORA=DIR` measures search
 faults: .make/dev ## Kill, cut and mistreat the server at full length; FAULTS_SEED=N for other dice
 	FAULTS_SCALE=1 $(BIN)/pytest tests/faults -s --timeout 0 $(ARGS)
 
+.PHONY: docs-test
+docs-test: .make/dev .make/web ## Run the commands of the docs; `make docs-test PAGES=neon.md` runs one page's
+	$(BIN)/python -m tests.docs $(PAGES)
+
 .PHONY: shots
 shots: .make/dev .make/site .make/system ## Take the pictures of the docs, and record the answers of the landing page
 	$(BIN)/python -m tests.browser.shots

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from tests.browser.site import WEB
 
 EXAMPLES = WEB / "site/docs/other-sites.md"
-_BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r'^```\w+ title="([^"]+)"[^\n]*\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
 def examples(server: str) -> dict[str, str]:

@@ -2,30 +2,45 @@ import type { SidebarsConfig } from "@docusaurus/plugin-content-docs";
 
 const sidebars: SidebarsConfig = {
   docs: [
-    "getting-started",
-    "configuration",
-    "indexing",
     {
       type: "category",
-      label: "Connect",
+      label: "Start",
       collapsed: false,
-      items: ["neon", "qdrant", "existing-collections", "models", "docusaurus", "other-sites"],
+      items: ["getting-started", "configuration", "moving", "troubleshooting"],
     },
     {
       type: "category",
-      label: "Run",
+      label: "Use it on a site",
+      collapsed: false,
+      items: ["docusaurus", "other-sites", "attachments", "identity-and-security"],
+    },
+    {
+      type: "category",
+      label: "Answer from your docs",
+      collapsed: false,
+      items: ["indexing", "existing-collections", "models", "evaluate"],
+    },
+    {
+      type: "category",
+      label: "Operate",
       collapsed: false,
       items: [
-        "identity-and-security",
-        "attachments",
-        "limits",
-        "tools",
-        "store-conformance",
+        "neon",
+        "qdrant",
+        "hosting",
+        "kubernetes",
         "operations",
         "watching",
         "data",
-        "evaluate",
+        "limits",
+        "costs",
       ],
+    },
+    {
+      type: "category",
+      label: "Extend",
+      collapsed: false,
+      items: ["tools", "widgets", "testing", "your-own-app", "store-conformance"],
     },
     {
       type: "category",
