@@ -1,6 +1,7 @@
 /** One chat: what is open, what is being answered, and every operation on it. */
 
 import { Answers, confirmed } from "./answers.js";
+import type { ChatClient } from "./client.js";
 import { asChatError, type ChatError, isLost } from "./errors.js";
 import { History } from "./history.js";
 import type {
@@ -205,6 +206,10 @@ export class Chat {
     if (!deleted) return;
     this.#host.tell(threadId);
     if (this.state.threadId === threadId) await this.open(null);
+  }
+
+  get client(): ChatClient {
+    return this.#host.client();
   }
 
   /** Ends whatever is under way, for an element that leaves the page. */

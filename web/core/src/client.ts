@@ -74,8 +74,7 @@ export class ChatClient {
   /** What is being written in a thread, from the question on. */
   async takeUp(threadId: string, signal: AbortSignal): Promise<Turn> {
     if (!this.#resumes) return { running: false, end: "unknown" };
-    const address = this.#beside(`turns/${encodeURIComponent(threadId)}`);
-    const response = await this.#send(address, {
+    const response = await this.request(`turns/${encodeURIComponent(threadId)}`, {
       headers: { Accept: "text/event-stream" },
       signal,
     });
@@ -98,7 +97,7 @@ export class ChatClient {
   /** False where the server has no such endpoint: closing the connection is all there is. */
   async stop(threadId: string, signal: AbortSignal): Promise<boolean> {
     if (!this.#resumes) return false;
-    const response = await this.#send(this.#beside("stop"), {
+    const response = await this.request("stop", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ thread_id: threadId }),
@@ -109,6 +108,12 @@ export class ChatClient {
     if (!isUnknownAddress(error)) throw error;
     this.#resumes = false;
     return false;
+  }
+
+  /** Asks an endpoint that stands beside the protocol's own. */
+  request(name: string, init: RequestInit): Promise<Response> {
+    const [, path = "", query = ""] = /^([^?#]*)(.*)$/.exec(this.#url) ?? [];
+    return this.#send(`${path.replace(/\/$/, "")}/${name}${query}`, init);
   }
 
   async #post(
@@ -152,11 +157,6 @@ export class ChatClient {
       if (!this.#heard) throw this.#noServer("connection", error);
       throw new ChatError(null, { cause: error });
     }
-  }
-
-  #beside(name: string): string {
-    const [, path = "", query = ""] = /^([^?#]*)(.*)$/.exec(this.#url) ?? [];
-    return `${path.replace(/\/$/, "")}/${name}${query}`;
   }
 }
 

@@ -4,9 +4,11 @@ import type { Chat, HistoryState, ThreadMetadata } from "@docs-chatkit/core";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
+import { atEscape, Confirm } from "./confirm.js";
 import { later } from "./later.js";
 import { Icon, type IconName } from "./icons.js";
 import css from "./history.css";
+import { Personal } from "./personal.js";
 import { useStyles } from "./sheet.js";
 import { locale, strings, wordsOf } from "./strings.js";
 
@@ -102,7 +104,7 @@ export function History({
                 </>
               ) : task.kind === "delete" ? (
                 <Confirm
-                  title={titleOf(thread)}
+                  question={later().reallyDelete(titleOf(thread))}
                   onCancel={end}
                   onConfirm={() => {
                     void chat.deleteThread(thread.id).then(() => heading.current?.focus());
@@ -128,6 +130,12 @@ export function History({
             {later().loadMore}
           </button>
         )}
+        <Personal
+          chat={chat}
+          hasChats={threads.length > 0}
+          canDelete={canDelete}
+          onDone={() => heading.current?.focus()}
+        />
       </div>
     </div>
   );
@@ -150,33 +158,6 @@ function RowButton({ icon, label, onClick }: RowButtonProps) {
     >
       <Icon name={icon} />
     </button>
-  );
-}
-
-interface ConfirmProps {
-  title: string;
-  onConfirm: () => void;
-  onCancel: () => void;
-}
-
-function Confirm({ title, onConfirm, onCancel }: ConfirmProps) {
-  const cancel = useRef<HTMLButtonElement>(null);
-  useLayoutEffect(() => cancel.current?.focus(), []);
-  return (
-    <div
-      class="confirm"
-      role="group"
-      aria-label={later().reallyDelete(title)}
-      onKeyDown={atEscape(onCancel)}
-    >
-      <span>{later().reallyDelete(title)}</span>
-      <button ref={cancel} type="button" class="text-button" onClick={onCancel}>
-        {later().cancel}
-      </button>
-      <button type="button" class="text-button danger" onClick={onConfirm}>
-        {later().delete}
-      </button>
-    </div>
   );
 }
 
@@ -215,16 +196,6 @@ function Rename({ title, onSave, onCancel }: RenameProps) {
       </button>
     </form>
   );
-}
-
-/** Ends what a row asks, and not the whole list. */
-function atEscape(onCancel: () => void) {
-  return (event: KeyboardEvent) => {
-    if (event.key !== "Escape") return;
-    event.preventDefault();
-    event.stopPropagation();
-    onCancel();
-  };
 }
 
 function titleOf(thread: ThreadMetadata): string {
