@@ -12,7 +12,7 @@ const sidebars: SidebarsConfig = {
       type: "category",
       label: "Use it on a site",
       collapsed: false,
-      items: ["docusaurus", "other-sites", "attachments", "identity-and-security"],
+      items: ["docusaurus", "other-sites", "attachments", "identity-and-security", "threat-model"],
     },
     {
       type: "category",
