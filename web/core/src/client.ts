@@ -112,8 +112,8 @@ export class ChatClient {
 
   /** Asks an endpoint that stands beside the protocol's own. */
   request(name: string, init: RequestInit): Promise<Response> {
-    const [, path = "", query = ""] = /^([^?#]*)(.*)$/.exec(this.#url) ?? [];
-    return this.#send(`${path.replace(/\/$/, "")}/${name}${query}`, init);
+    // Before the query, where there is one.
+    return this.#send(this.#url.replace(/\/?([?#].*)?$/, `/${name}$1`), init);
   }
 
   async #post(
