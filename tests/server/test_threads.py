@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+import jwt
 import psycopg
 import pytest
 
 from chatkit_server.identity import anonymous_user, token_user
+from chatkit_stores.embedded import _find_programs
 from tests.fixtures.app import Client, StartServer
 from tests.fixtures.files import PNG, SECRET, ask_about, upload
 from tests.server.test_cli import place, run
 from tests.server.test_housekeeping import age
 
 __all__ = ["place"]
+DOCS = Path(__file__).parents[2] / "web/site/docs/data.md"
 NEON = "How do I connect to Neon?"
 
 
@@ -203,6 +209,72 @@ def test_a_user_is_named_by_the_subject_of_their_tokens(command: Any, database_u
 
     assert [one["id"] for one in json.loads(shown.stdout)] == ["thr_1"]
     assert "--subject needs CHATKIT_JWT_ISSUER" in without.stderr
+
+
+OTHER_STORE = """
+    create table chats (id int primary key, user_sub text, created_at timestamptz, title text);
+    create table messages (
+        id int primary key, chat_id int, role text, text text, created_at timestamptz
+    );
+    insert into chats values
+        (7, 'ada', '2025-01-02 03:04:05+01', 'Löwe "x"'), (8, 'ada', '2024-05-05 00:00:00Z', null);
+    insert into messages values
+        (2, 7, 'assistant', E'Because\\n\\\\ so.', '2025-01-02 03:04:09+01'),
+        (1, 7, 'user', 'Why?', '2025-01-02 03:04:05+01'),
+        (3, 8, 'user', 'And?', '2025-01-02 03:04:05+01');
+"""
+
+
+def test_the_queries_of_the_docs_move_chats_from_another_store(
+    command: Any, database_url: str, place: Path, database_server: Any, start_server: StartServer
+) -> None:
+    with database_server.fresh_database("template1") as name:
+        other = database_server.database(name)
+        with psycopg.connect(other, autocommit=True) as connection:
+            connection.execute(OTHER_STORE.encode())
+        script = documented("bash", "psql")
+        for query in ("chats.sql", "messages.sql"):
+            (place / query).write_text(documented("sql", query))
+        done = subprocess.run(
+            ["sh", "-ec", script],
+            cwd=place,
+            env={
+                **os.environ,
+                "OTHER_DATABASE": other,
+                "PATH": f"{_find_programs()}:/usr/bin:/bin",
+            },
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    # As a reader who signs in finds them.
+    secret, issuer = "a secret of the tests, long enough", "https://login.example.com/"
+
+    imported = command("import", "chats.jsonl", "--issuer", issuer)
+
+    assert imported.stdout.startswith("2 chats, 3 items"), imported.stderr
+    token = jwt.encode({"iss": issuer, "sub": "ada", "exp": time.time() + 60}, secret)
+    with start_server(jwt_secret=secret, jwt_issuer=issuer) as url:
+        headers = {"Authorization": f"Bearer {token}"}
+
+        def ask(kind: str, **params: Any) -> list[dict[str, Any]]:
+            body = {"type": kind, "params": params}
+            response = httpx.post(f"{url}/chatkit", json=body, headers=headers)
+            return list(response.json()["data"])
+
+        listed = ask("threads.list", order="desc")
+        assert [(one["id"], one.get("title")) for one in listed] == [
+            ("thr_7", 'Löwe "x"'), ("thr_8", None),
+        ]  # fmt: skip
+        said = ask("items.list", thread_id="thr_7", order="asc")
+        assert [item["content"][0]["text"] for item in said] == ["Why?", "Because\n\\ so."]
+
+
+def documented(language: str, having: str) -> str:
+    """The only block of that language in the page on data that has this in its head or text."""
+    blocks = re.findall(rf"^```{language}(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    [found] = [block for block in blocks if having in block]
+    return str(found.partition("\n")[2])
 
 
 @pytest.mark.parametrize("answer", ["y\n", "n\n"])
