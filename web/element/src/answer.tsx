@@ -45,7 +45,7 @@ export const Answer = memo(({ item, streaming, rules, onRate, onRetry, rating }:
         <Part key={i} part={part} sources={sources} rules={rules} />
       ))}
       {/* Not while text is coming: the list would be pushed down with every line. */}
-      {!streaming && sources.length > 0 && <Sources sources={sources} onEntity={rules.onEntity} />}
+      {!streaming && sources.length > 0 && <Sources sources={sources} rules={rules} />}
       {!streaming && (
         <div class="actions">
           <CopyButton text={() => asMarkdown(item.content, sources)} label={strings.copyAnswer} />

@@ -4,27 +4,27 @@ import {
   type CitedSource,
   describe,
   type Described,
-  type EntitySource,
   listedSources,
   type Source,
 } from "@docs-chatkit/core";
 
 import { citedHref, isExternal, safeHref } from "./links.js";
-import { linkTarget } from "./markdown.js";
+import { linkTarget, type MarkdownRules } from "./markdown.js";
 import { strings } from "./strings.js";
-
-/** Opens an entity; absent where the page has no use for that. */
-type OpenEntity = ((entity: EntitySource) => void) | undefined;
 
 interface CitationProps {
   cited: CitedSource;
-  onEntity: OpenEntity;
+  rules: MarkdownRules;
 }
 
-export function Citation({ cited: { number, source }, onEntity }: CitationProps) {
+export function Citation({ cited: { number, source }, rules }: CitationProps) {
   const described = describe(source);
   const href = hrefOf(source, described);
   const show = ({ currentTarget }: { currentTarget: HTMLElement }) => {
+    if (source.type === "entity" && rules.onPreview) {
+      rules.onPreview(currentTarget, source);
+      return;
+    }
     void import("./preview.js").then(({ showPreview }) => {
       showPreview(currentTarget, { ...described, section: placeOf(described, href) });
     });
@@ -38,7 +38,7 @@ export function Citation({ cited: { number, source }, onEntity }: CitationProps)
       if (event.pointerType !== "touch") show(event);
     },
   };
-  const open = opening(source, onEntity);
+  const open = opening(source, rules);
   return (
     <sup>
       {open ? (
@@ -60,17 +60,17 @@ export function Citation({ cited: { number, source }, onEntity }: CitationProps)
 
 interface SourcesProps {
   sources: readonly CitedSource[];
-  onEntity: OpenEntity;
+  rules: MarkdownRules;
 }
 
-export function Sources({ sources, onEntity }: SourcesProps) {
+export function Sources({ sources, rules }: SourcesProps) {
   return (
     <section class="sources" aria-label={strings.sources}>
       <h3>{strings.sources}</h3>
       <ol>
         {listedSources(sources).map((cited) => (
           <li key={cited.number}>
-            <SourceCard cited={cited} onEntity={onEntity} />
+            <SourceCard cited={cited} rules={rules} />
           </li>
         ))}
       </ol>
@@ -78,7 +78,7 @@ export function Sources({ sources, onEntity }: SourcesProps) {
   );
 }
 
-function SourceCard({ cited: { number, source }, onEntity }: CitationProps) {
+function SourceCard({ cited: { number, source }, rules }: CitationProps) {
   const described = describe(source);
   const href = hrefOf(source, described);
   const place = placeOf(described, href);
@@ -104,7 +104,7 @@ function SourceCard({ cited: { number, source }, onEntity }: CitationProps) {
       </span>
     </>
   );
-  const open = opening(source, onEntity);
+  const open = opening(source, rules);
   if (open) {
     return (
       <button type="button" class="source" onClick={open}>
@@ -121,7 +121,7 @@ function SourceCard({ cited: { number, source }, onEntity }: CitationProps) {
   );
 }
 
-function opening(source: Source, onEntity: OpenEntity): (() => void) | undefined {
+function opening(source: Source, { onEntity }: MarkdownRules): (() => void) | undefined {
   if (source.type !== "entity" || !source.interactive || !onEntity) return undefined;
   return () => onEntity(source);
 }

@@ -1,23 +1,19 @@
 /** The custom element: options in, events out, one paint per frame. */
 
-import { Chat, ChatClient, listedSources, type Message, numberSources } from "@docs-chatkit/core";
-import type {
-  ChatKitEvents,
-  ChatKitOptions,
-  CustomApiConfig,
-  Entity,
-  EventHandler,
-  OpenAIChatKit,
-  UserMessageContent,
-} from "@openai/chatkit";
+import { Chat, type ChatClient, type Message } from "@docs-chatkit/core";
+import type { ChatKitEvents, EventHandler, OpenAIChatKit } from "@openai/chatkit";
 import { render } from "preact";
 
+import { announcementOf } from "./announcement.js";
 import { App } from "./app.js";
 import { parseColor } from "./color.js";
 import { makeHost } from "./host.js";
 import type { MarkdownRules } from "./markdown.js";
+import { messageOf, type SendParams } from "./message.js";
 import type { DocsChatKitOptions } from "./options.js";
 import { Outbox } from "./outbox.js";
+import { makeRules } from "./rules.js";
+import { clientOf } from "./server.js";
 import { speak, strings } from "./strings.js";
 import css from "./styles.css";
 import { Surroundings } from "./surroundings.js";
@@ -34,7 +30,6 @@ const PATIENCE_MS = 250;
 /** How long a page may stay empty for want of its language. */
 const LANGUAGE_PATIENCE_MS = 1000;
 
-type SendParams = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
 type ComposerParams = Parameters<OpenAIChatKit["setComposerValue"]>[0];
 
 let sheet: CSSStyleSheet | undefined;
@@ -146,7 +141,7 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
   setOptions(options: DocsChatKitOptions): void {
     this.#options = options;
     this.#rules = null;
-    this.#client = isCustomApi(options.api) ? clientOf(options.api, options.resume) : null;
+    this.#client = clientOf(options);
     this.setAttribute("role", "region");
     this.#speak(options);
     if (!this.isConnected) return;
@@ -317,24 +312,22 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
 
   #currentRules(options: DocsChatKitOptions): MarkdownRules {
     const imageDomains = this.#chat.state.thread.thread?.allowed_image_domains ?? [];
-    const { highlight, entities } = options;
-    const open = entities?.onClick;
     const known = this.#rules;
     if (!known || String(known.imageDomains) !== String(imageDomains)) {
-      this.#rules = {
+      this.#rules = makeRules(options, {
         imageDomains,
-        ...(highlight && { highlight }),
         onDeeplink: (link) => {
           this.#dispatch("chatkit.deeplink", link);
         },
-        ...(open && {
-          onEntity: ({ id, title = id, icon, interactive, group, data }) => {
-            // The interface promises texts; what the server sent is what comes.
-            const entity = { id, title, icon, interactive, group, data };
-            open(entity as Entity);
-          },
-        }),
-      };
+        preview: (mark, entity, request) => {
+          const part = { host: this.#host, theme: this.#theme, rules: this.#currentRules(options) };
+          this.#run(
+            import("./entity-preview.js").then(({ showEntity }) =>
+              showEntity(mark, request(entity), part),
+            ),
+          );
+        },
+      });
     }
     return this.#rules as MarkdownRules;
   }
@@ -366,19 +359,9 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
   }
 
   #announce(name: string): void {
-    if (name === "response.start") this.#announcement = strings.answering;
-    if (name !== "response.end") return;
-    const { items } = this.#chat.state.thread;
-    const asked = items.findLastIndex((item) => item.type === "user_message");
-    // Of the whole turn: a widget may follow what is cited.
-    const parts = items
-      .slice(asked + 1)
-      .flatMap((item) => (item.type === "assistant_message" ? item.content : []));
-    const sources = listedSources(numberSources(parts.flatMap((part) => part.annotations)));
-    const { stopped, failure } = this.#chat.state;
-    // A failure is an alert of its own.
-    if (failure) this.#announcement = "";
-    else this.#announcement = stopped ? strings.stopped : strings.answered(sources.length);
+    const announcement = announcementOf(name, this.#chat.state);
+    if (announcement === null) return;
+    this.#announcement = announcement;
     this.#paint();
   }
 
@@ -407,35 +390,4 @@ function keepShortcutsIn(event: Event): void {
 
 function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function clientOf(api: CustomApiConfig, resume?: boolean): ChatClient {
-  const { origin } = new URL(api.url, document.baseURI);
-  return new ChatClient({
-    ...api,
-    resume: resume ?? origin === location.origin,
-    unreached: (address) => {
-      void import("./hints.js").then(({ hintAtServer }) => hintAtServer(address), console.error);
-    },
-  });
-}
-
-function isCustomApi(api: ChatKitOptions["api"]): api is CustomApiConfig {
-  return "url" in api;
-}
-
-function messageOf(params: SendParams): Message {
-  const { text, attachments } = params;
-  const content: UserMessageContent[] =
-    params.content ?? (text ? [{ type: "input_text", text }] : []);
-  if (content.length === 0 && !attachments?.length) {
-    throw new Error("A message needs text, content or attachments.");
-  }
-  return {
-    content,
-    ...(params.reply && { quotedText: params.reply }),
-    ...(attachments && { attachments }),
-    ...(params.toolChoice && { toolId: params.toolChoice.id }),
-    ...(params.model && { model: params.model }),
-  };
 }

@@ -15,12 +15,16 @@ import { memo } from "./memo.js";
 import type { Highlight } from "./options.js";
 import { strings } from "./strings.js";
 
+export type CitedEntity = Omit<EntitySource, "type">;
+
 /** What the page and the thread decide; one object for as long as they stay the same. */
 export interface MarkdownRules {
   imageDomains: readonly string[];
   highlight?: Highlight;
   onDeeplink: (link: Deeplink) => void;
-  onEntity?: (entity: EntitySource) => void;
+  onEntity?: (entity: CitedEntity) => void;
+  /** Shows what the page knows of an entity beside what stands for it. */
+  onPreview?: (mark: HTMLElement, entity: CitedEntity) => void;
 }
 
 interface Context {
@@ -309,7 +313,7 @@ function citations(ids: readonly number[], context: Context): ComponentChildren[
   // An address that is its own text has its mark twice.
   return [...new Set(ids)].map((id) => {
     const cited = context.sources.find((source) => source.id === id);
-    return cited && <Citation key={`cite-${id}`} cited={cited} onEntity={context.rules.onEntity} />;
+    return cited && <Citation key={`cite-${id}`} cited={cited} rules={context.rules} />;
   });
 }
 

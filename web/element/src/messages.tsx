@@ -127,7 +127,7 @@ const Item = memo((props: ItemProps) => {
   const { item } = props;
   switch (item.type) {
     case "user_message":
-      return <Question item={item} entities={props.entities} />;
+      return <Question item={item} entities={props.entities} rules={props.rules} />;
     case "assistant_message":
       return <Answer {...props} item={item} />;
     case "widget":

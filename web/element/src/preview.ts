@@ -11,8 +11,21 @@ const GAP_PX = 6;
 
 let close: (() => void) | undefined;
 
-/** Stays until the pointer leaves both, the focus goes on, or Escape is pressed. */
 export function showPreview(mark: HTMLElement, { title, section, extract }: Described): void {
+  showCard(mark, (card) => {
+    for (const [name, text] of Object.entries({ title, heading: section, extract })) {
+      if (!text) continue;
+      const line = document.createElement("span");
+      line.className = name;
+      line.dir = "auto";
+      line.textContent = text;
+      card.append(line);
+    }
+  });
+}
+
+/** Stays until the pointer leaves both, the focus goes on, or Escape is pressed. */
+export function showCard(mark: HTMLElement, fill: (card: HTMLElement) => void): void {
   const isWanted = mark.matches(":hover") || mark.matches(":focus-visible");
   // The pointer may have gone while this was loading; old browsers know no top layer.
   if (!isWanted || !("showPopover" in mark) || mark.hasAttribute("aria-describedby")) return;
@@ -22,18 +35,11 @@ export function showPreview(mark: HTMLElement, { title, section, extract }: Desc
   card.role = "tooltip";
   card.id = "citation-preview";
   card.popover = "manual";
-  for (const [name, text] of Object.entries({ title, heading: section, extract })) {
-    if (!text) continue;
-    const line = document.createElement("span");
-    line.className = name;
-    line.dir = "auto";
-    line.textContent = text;
-    card.append(line);
-  }
   // In the shadow root with its mark, but out of what Preact owns.
   const root = mark.getRootNode() as ShadowRoot;
   adopt(root, css);
   (root.querySelector(".app") ?? root).append(card);
+  fill(card);
   card.showPopover();
   place(card, mark);
   mark.setAttribute("aria-describedby", card.id);

@@ -5,6 +5,7 @@ import type { EntitiesOption } from "@openai/chatkit";
 
 import { textOf } from "./draft.js";
 import { lazy } from "./lazy.js";
+import type { MarkdownRules } from "./markdown.js";
 import { strings } from "./strings.js";
 
 const SentFiles = lazy(() => import("./sent.js").then((parts) => parts.SentFiles));
@@ -13,9 +14,10 @@ const SentTags = lazy(() => import("./sent.js").then((parts) => parts.SentTags))
 interface QuestionProps {
   item: UserMessageItem;
   entities: EntitiesOption | undefined;
+  rules: MarkdownRules;
 }
 
-export function Question({ item, entities }: QuestionProps) {
+export function Question({ item, entities, rules }: QuestionProps) {
   const { content, quoted_text: quote, attachments } = item;
   const text = textOf(content);
   const hasTags = content.some((part) => part.type === "input_tag");
@@ -31,7 +33,12 @@ export function Question({ item, entities }: QuestionProps) {
       {text !== "" && (
         <p dir="auto">
           {hasTags ? (
-            <SentTags content={content} onClick={entities?.onClick} placeholder={text} />
+            <SentTags
+              content={content}
+              onClick={entities?.onClick}
+              onPreview={rules.onPreview}
+              placeholder={text}
+            />
           ) : (
             text
           )}

@@ -4,6 +4,7 @@ import type { Attachment, UserContent } from "@docs-chatkit/core";
 import type { EntitiesOption } from "@openai/chatkit";
 
 import css from "./composer.css";
+import type { MarkdownRules } from "./markdown.js";
 import { type TagContent, written } from "./draft.js";
 import { Icon } from "./icons.js";
 import { useStyles } from "./sheet.js";
@@ -12,14 +13,19 @@ import { later } from "./later.js";
 interface SentTagsProps {
   content: readonly UserContent[];
   onClick: EntitiesOption["onClick"];
+  onPreview: MarkdownRules["onPreview"];
 }
 
-export function SentTags({ content, onClick }: SentTagsProps) {
+export function SentTags({ content, onClick, onPreview }: SentTagsProps) {
   const box = useStyles<HTMLSpanElement>(css);
   return (
     <span ref={box}>
       {content.map((part, i) =>
-        part.type === "input_tag" ? <TagInText key={i} tag={part} onClick={onClick} /> : part.text,
+        part.type === "input_tag" ? (
+          <TagInText key={i} tag={part} onClick={onClick} onPreview={onPreview} />
+        ) : (
+          part.text
+        ),
       )}
     </span>
   );
@@ -41,12 +47,31 @@ export function SentFiles({ files }: { files: readonly Attachment[] }) {
 interface TagProps {
   tag: TagContent;
   onClick: EntitiesOption["onClick"];
+  onPreview: MarkdownRules["onPreview"];
 }
 
-function TagInText({ tag, onClick }: TagProps) {
+function TagInText({ tag, onClick, onPreview }: TagProps) {
   const name = written(tag);
-  if (!tag.interactive || !onClick) return <span class="tag">{name}</span>;
-  const { id, text: title, data, group } = tag;
+  const { id, text: title, data, group, interactive } = tag;
+  const show = ({ currentTarget }: { currentTarget: HTMLElement }) => {
+    const source = { id, title, ...(interactive && { interactive }) };
+    onPreview?.(currentTarget, { ...source, ...(group && { group }), ...(data && { data }) });
+  };
+  const shown = {
+    class: "tag",
+    onFocus: show,
+    onPointerEnter: (event: PointerEvent & { currentTarget: HTMLElement }) => {
+      if (event.pointerType !== "touch") show(event);
+    },
+  };
+  if (!interactive || !onClick) {
+    // What can be previewed can be reached by keyboard, too.
+    return (
+      <span {...shown} tabIndex={onPreview ? 0 : undefined}>
+        {name}
+      </span>
+    );
+  }
   const entity = {
     id,
     title,
@@ -56,7 +81,7 @@ function TagInText({ tag, onClick }: TagProps) {
     ...(data && { data: data as Record<string, string> }),
   };
   return (
-    <button type="button" class="tag" onClick={() => onClick(entity)}>
+    <button type="button" {...shown} onClick={() => onClick(entity)}>
       {name}
     </button>
   );
