@@ -41,11 +41,18 @@ await build({
 });
 await build({
   ...shared,
+  entryPoints: ["src/selection.ts"],
+  outfile: `${STATIC}/chatkit-selection.js`,
+  format: "esm",
+});
+await build({
+  ...shared,
   entryPoints: ["src/bubble.ts"],
   outfile: `${STATIC}/chatkit-bubble.js`,
   format: "iife",
   define: {
     INTEGRITY: JSON.stringify(Object.fromEntries(firstLoad("chatkit-panel.js"))),
+    SELECTION: JSON.stringify(integrity("chatkit-selection.js", "sha256")),
   },
 });
 

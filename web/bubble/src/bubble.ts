@@ -1,9 +1,11 @@
 /** What a page pays before the first click: a button, and the ways to open the chat. */
 
 import css from "./bubble.css";
+import type { SelectionOptions } from "../../element/src/page/selection.js";
 import type { PanelOptions, Shell, ShownPanel } from "./shell.js";
 
 declare const INTEGRITY: Record<string, string>;
+declare const SELECTION: string;
 
 const CHAT = "M21 12a8 8 0 0 1-8 8H4l1.8-3.6A8 8 0 1 1 21 12zM9 12h.01M13 12h.01M17 12h.01";
 const CLOSE = "M6 6l12 12M18 6L6 18";
@@ -37,7 +39,7 @@ if (script && !page.DocsChatKit) {
   const shape = document.createElementNS(SVG, "path");
   const openKey = `${dataset.namespace ?? "docs-chatkit"}:open`;
   const options: PanelOptions[] = [];
-  const { accent, offset, position, title = "Ask the docs" } = dataset;
+  const { accent, ask = "Ask about this", offset, position, title = "Ask the docs" } = dataset;
   let panel: Promise<ShownPanel> | undefined;
 
   // Not a <style>: a page's content security policy may forbid those.
@@ -78,19 +80,22 @@ if (script && !page.DocsChatKit) {
   };
   const shell: Shell = { root, button, title, src, dataset, options, shown };
 
+  /** Checked where the page has asked for that. */
+  const preload = (name: string, integrity: string): string => {
+    const link = document.createElement("link");
+    link.rel = "modulepreload";
+    if (script.integrity) link.integrity = integrity;
+    link.href = new URL(name, src).href;
+    document.head.append(link);
+    return link.href;
+  };
   const load = (): Promise<ShownPanel> => {
     // A second click while the chat is loading must not close what the first one opens.
     button.ariaBusy = "true";
     button.title = "";
     if (!panel) {
-      for (const [name, integrity] of Object.entries(INTEGRITY)) {
-        // Both at once, and checked where the page has asked for that.
-        const link = document.createElement("link");
-        link.rel = "modulepreload";
-        if (script.integrity) link.integrity = integrity;
-        link.href = new URL(name, src).href;
-        document.head.append(link);
-      }
+      // All at once.
+      for (const [name, integrity] of Object.entries(INTEGRITY)) preload(name, integrity);
       const address = new URL("chatkit-panel.js", src).href;
       panel = import(address).then(
         ({ createPanel }: { createPanel: (shell: Shell) => ShownPanel }) => createPanel(shell),
@@ -134,6 +139,23 @@ if (script && !page.DocsChatKit) {
       run(api[name](detail?.question));
     });
   }
+
+  const onSelect = (): void => {
+    if (getSelection()?.isCollapsed !== false) return;
+    document.removeEventListener("selectionchange", onSelect);
+    import(preload("chatkit-selection.js", SELECTION)).then(
+      ({ watchSelection }: { watchSelection: (options: SelectionOptions) => void }) => {
+        watchSelection({
+          label: ask,
+          ask: (text) => {
+            run(load().then((loaded) => loaded.quote(text)));
+          },
+        });
+      },
+      console.error,
+    );
+  };
+  if (ask) document.addEventListener("selectionchange", onSelect);
 
   const wasOpen = remembered();
   shown(false);

@@ -8,7 +8,13 @@ import {
   visitorFetch,
 } from "../../element/src/standalone.js";
 
-import { pageText, readDestination, readPage, showPassage } from "../../element/src/page/index.js";
+import {
+  keepAboveKeyboard,
+  pageText,
+  readDestination,
+  readPage,
+  showPassage,
+} from "../../element/src/page/index.js";
 
 import type { OpenAIChatKit } from "@openai/chatkit";
 
@@ -115,6 +121,11 @@ export function createPanel(shell: Shell): ShownPanel {
     if (question) await element.sendUserMessage({ text: question });
   }
 
+  async function quote(text: string): Promise<void> {
+    open();
+    await element.setComposerValue({ reply: text });
+  }
+
   dialog.id = "panel";
   dialog.part = "panel";
   dialog.className = button.className;
@@ -136,6 +147,7 @@ export function createPanel(shell: Shell): ShownPanel {
   dialog.addEventListener("click", (event) => {
     if (follow(event) && small.matches) close();
   });
+  keepAboveKeyboard(dialog, () => small.matches);
   // Between covering the page and lying beside it.
   small.addEventListener("change", () => {
     if (!dialog.open) return;
@@ -154,7 +166,7 @@ export function createPanel(shell: Shell): ShownPanel {
   watchScheme(() => {
     if (readScheme(dataset.theme) !== scheme) configure();
   });
-  return { element, open, close, ask, configure };
+  return { element, open, close, ask, quote, configure };
 }
 
 /**

@@ -24,6 +24,8 @@ export interface ShownPanel {
   open: (again?: boolean) => void;
   close: () => void;
   ask: (question?: string) => Promise<void>;
+  /** Opens the chat with a text of the page that the reader asks about. */
+  quote: (text: string) => Promise<void>;
   /** After a change of `Shell.options`. */
   configure: () => void;
 }

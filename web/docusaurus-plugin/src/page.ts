@@ -1,2 +1,8 @@
 // The element's package keeps what knows pages of any kind.
-export { pageText, readDestination, readPage, showPassage } from "../../element/src/page/index";
+export {
+  keepAboveKeyboard,
+  pageText,
+  readDestination,
+  readPage,
+  showPassage,
+} from "../../element/src/page/index";

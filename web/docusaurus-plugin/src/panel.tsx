@@ -9,6 +9,7 @@ import { takeRequest } from "./address";
 import { Chat } from "./chat";
 import type { BubbleOptions } from "./index";
 import { followLink } from "./links";
+import { keepAboveKeyboard } from "./page";
 import { resizeCorner } from "./resize";
 import { panelStyles, SMALL_SCREEN } from "./styles";
 
@@ -76,6 +77,7 @@ export class Panel {
     this.#small.addEventListener("change", () => {
       this.#coverPage();
     });
+    keepAboveKeyboard(host, () => this.shown && this.#small.matches);
     adoptStyles();
     bubble.after(host);
     bubble.setAttribute("aria-controls", host.id);

@@ -1,0 +1,129 @@
+"""The bubble of the script tag: marked texts, pages from right to left, a phone's keyboard."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.pages import Pages, serve_pages
+from tests.browser.test_circumstances import PHONE
+from tests.browser.test_other_sites import AXE, bubble, composer, panel, tag
+from tests.fixtures.app import StartServer
+
+pytestmark = pytest.mark.browser
+
+ARTICLE = "<main><h1>Neon</h1><p id='words'>The pooled host takes many connections.</p></main>"
+MARK = "getSelection().selectAllChildren(document.getElementById('words'))"
+RULES = "async () => (await axe.run()).violations.map(({ id, nodes }) => [id, nodes[0].html])"
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    with serve_pages() as pages:
+        yield pages
+
+
+@pytest.fixture
+def server(pages: Pages, start_server: StartServer) -> Iterator[str]:
+    with start_server(allowed_origins=[pages.url]) as url:
+        yield url
+
+
+@pytest.fixture
+def context(browser: Browser, server: str) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def test_a_marked_text_is_asked_about_and_nothing_is_loaded_before(
+    page: Page, pages: Pages, server: str
+) -> None:
+    scripts: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            scripts.append(request.url.rsplit("/", 1)[-1])
+            if request.resource_type == "script"
+            else None
+        ),
+    )
+    page.goto(pages.put("/", ARTICLE + tag(server, **{"data-ask": "Frag dazu"})))
+    page.locator("#words").click()
+    assert scripts == ["chatkit-bubble.js"]
+
+    page.evaluate(MARK)
+    asking = page.get_by_role("button", name="Frag dazu")
+    expect(asking).to_be_visible()
+    assert scripts == ["chatkit-bubble.js", "chatkit-selection.js"]
+    asking.click()
+
+    expect(panel(page).get_by_text("The pooled host takes many connections.")).to_be_visible()
+    expect(composer(page)).to_be_focused()
+    with page.expect_request(lambda request: "quoted_text" in (request.post_data or "")):
+        composer(page).fill("Why?")
+        panel(page).get_by_role("button", name="Send message").click()
+
+
+def test_a_page_may_do_without_the_offer(page: Page, pages: Pages, server: str) -> None:
+    page.goto(pages.put("/", ARTICLE + tag(server, **{"data-ask": ""})))
+    page.evaluate(MARK)
+    bubble(page).click()
+    expect(composer(page)).to_be_visible()
+    expect(page.locator(".chatkit-ask")).to_have_count(0)
+
+
+def test_a_page_from_right_to_left_has_no_accessibility_violations(
+    page: Page, pages: Pages, server: str
+) -> None:
+    page.goto(pages.put("/", ARTICLE + tag(server)))
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    page.evaluate(AXE.read_text())
+    assert page.evaluate(RULES) == []
+    bubble(page).click()
+    composer(page).fill("How do I connect to Neon?")
+    panel(page).get_by_role("button", name="Send message").click()
+    expect(panel(page).get_by_role("button", name="Copy answer")).to_be_visible()
+    assert page.evaluate(RULES) == []
+    # The list of the sources and what the reader said stand where lines begin and end.
+    said = panel(page).get_by_role("article").first.bounding_box()
+    around = panel(page).bounding_box()
+    assert said is not None
+    assert around is not None
+    assert said["x"] - around["x"] < around["width"] / 4
+
+
+def test_the_composer_stays_above_a_phones_keyboard(
+    browser: Browser, pages: Pages, server: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 780}, has_touch=True, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.add_init_script(f"({PHONE})()")
+    page.goto(pages.put("/", ARTICLE + tag(server)))
+    bubble(page).tap()
+    expect(composer(page)).to_be_visible()
+
+    page.evaluate("keyboard(300)")
+    dialog = panel(page).bounding_box()
+    field = composer(page).bounding_box()
+    assert dialog is not None
+    assert field is not None
+    assert (dialog["y"], dialog["height"]) == (30, 480)
+    assert 30 < field["y"] < field["y"] + field["height"] <= 510
+
+    # The keyboard goes, or the reader zooms in: the panel has the screen again.
+    for change in ("keyboard(0)", "keyboard(300, 2)"):
+        page.evaluate("keyboard(300)")
+        page.evaluate(change)
+        whole = panel(page).bounding_box()
+        assert whole is not None
+        assert (whole["y"], whole["height"]) == (0, 780)
+    context.close()

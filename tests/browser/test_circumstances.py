@@ -1,0 +1,92 @@
+"""The chat on slow networks, with a phone's keyboard, and in colours that the system forces."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.composer import box, button
+from tests.browser.element import ElementPage
+from tests.browser.events import answer, begun, created, delta, done, question, source
+from tests.browser.link_speed import slow_down
+from tests.browser.protocol import ScriptedServer
+
+pytestmark = pytest.mark.browser
+
+# As a phone does it: what is seen gets shorter, and the page stays as it is.
+PHONE = """() => {
+  const seen = new EventTarget();
+  Object.assign(seen, { scale: 1, offsetTop: 0, height: innerHeight });
+  Object.defineProperty(window, 'visualViewport', { value: seen });
+  window.keyboard = (height, zoom = 1) => {
+    Object.assign(seen, { height: innerHeight - height, offsetTop: height / 10, scale: zoom });
+    seen.dispatchEvent(new Event('resize'));
+  };
+}"""
+
+
+def test_a_slow_network_shows_what_is_being_done_and_sends_nothing_twice(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    gate = server.gate()
+    text = [delta(f"word{n} ") for n in range(200)]
+    server.stream(
+        "threads.create", created(), done(question("Hi")), begun(), *text, gate, delta("end")
+    )
+    slow_down(page)
+    element.mount()
+    # The chat's code is on its way.
+    expect(box(page)).to_be_visible()
+    box(page).fill("Hi")
+    send = button(page, "Send message")
+    send.dblclick()
+    expect(button(page, "Stop answering")).to_be_visible()
+    expect(page.get_by_role("article").first).to_contain_text("Hi")
+    expect(page.locator(".thinking")).to_be_visible()
+    # The second click stopped nothing, and Enter sends nothing more.
+    box(page).press("Enter")
+    expect(page.get_by_role("article").nth(1)).to_contain_text("word199")
+    gate.open()
+    expect(page.get_by_role("article").nth(1)).to_contain_text("end")
+    expect(page.get_by_role("article")).to_have_count(2)
+    expect(page.get_by_text("was stopped")).to_have_count(0)
+    assert [request["type"] for request in server.requests] == ["threads.create"]
+
+
+def test_forced_colours_keep_everything_to_be_told_apart(
+    browser: Browser, server: ScriptedServer
+) -> None:
+    context = browser.new_context(
+        base_url=server.url, viewport={"width": 380, "height": 600}, forced_colors="active"
+    )
+    page = context.new_page()
+    element = ElementPage(page)
+    cited = source("/docs/a#b", "A page", "B", 3)
+    server.stream("threads.create", created(), done(answer("So.", annotations=[cited])))
+    element.mount(threadItemActions={"feedback": True})
+    element.ask("Hi")
+    expect(page.get_by_role("region", name="Sources")).to_be_visible()
+    # Grounds are gone: what they told apart has an edge.
+    for part in ("article.question", ".cite", ".number", ".send", ".field", ".source"):
+        style = page.locator(part).first.evaluate(
+            "(it) => { const { borderTopStyle, borderTopWidth } = getComputedStyle(it);"
+            " return [borderTopStyle, parseFloat(borderTopWidth)]; }"
+        )
+        assert style[0] == "solid", part
+        assert style[1] >= 1, part
+    good = button(page, "Good answer")
+    edge = "(it) => getComputedStyle(it).border"
+    unpressed = good.evaluate(edge)
+    server.answer("items.feedback", {})
+    good.click()
+    expect(good).to_have_attribute("aria-pressed", "true")
+    assert good.evaluate(edge) != unpressed
+    context.close()
+
+
+def test_the_chats_own_page_makes_room_for_a_phones_keyboard(
+    page: Page, server: ScriptedServer
+) -> None:
+    page.goto("/chat")
+    viewport = page.locator("meta[name=viewport]").get_attribute("content") or ""
+    assert re.search(r"interactive-widget=resizes-content", viewport)
