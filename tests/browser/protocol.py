@@ -96,6 +96,8 @@ class ScriptedServer:
     requests: list[Event] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    """What was put at `/uploads/{name}`."""
     _arrived: threading.Condition = field(default_factory=threading.Condition)
     _replies: dict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
 
@@ -126,7 +128,12 @@ class ScriptedServer:
         self.requests.clear()
         self.headers.clear()
         self.hung_up.clear()
+        self.uploads.clear()
         self._replies.clear()
+
+    async def take_upload(self, request: Request) -> Response:
+        self.uploads[request.path_params["name"]] = await request.body()
+        return Response(status_code=204)
 
     async def handle(self, request: Request) -> Response:
         body = await request.json()
@@ -189,6 +196,7 @@ def serve() -> Iterator[ScriptedServer]:
             Route("/unguarded", lambda _: HTMLResponse(PAGE)),
             Route("/chat", lambda _: FileResponse(STATIC / "chat.html", headers=policy)),
             Route("/chatkit", scripted.handle, methods=["POST"]),
+            Route("/uploads/{name}", scripted.take_upload, methods=["PUT"]),
             Route("/docs/{page}", lambda _: HTMLResponse("<title>Docs</title><h1>Docs</h1>")),
             Mount("/chat/static", StaticFiles(directory=STATIC)),
         ]

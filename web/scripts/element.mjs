@@ -13,7 +13,7 @@ import { buildTypes } from "./types.mjs";
 
 /** Gzipped KB of what every chat loads, and of what it loads when it first needs it, by entry point. */
 const FIRST_LOAD_KB = 45;
-const LAZY_KB = { widget: 16, questions: 3, picture: 2, details: 1 };
+const LAZY_KB = { widget: 16, questions: 3, picture: 2, details: 1, activity: 2 };
 const STATIC = "../../chatkit_server/static";
 
 const shared = {

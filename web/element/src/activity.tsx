@@ -4,10 +4,12 @@ import type { Task, Workflow } from "@docs-chatkit/core";
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
 
+import css from "./activity.css";
 import { findIcon, Icon, type IconName } from "./icons.js";
 import { lazy } from "./lazy.js";
 import type { MarkdownRules } from "./markdown.js";
-import { strings } from "./strings.js";
+import { later } from "./later.js";
+import { useStyles } from "./sheet.js";
 
 const TaskDetails = lazy(() => import("./details.js").then((module) => module.TaskDetails));
 
@@ -24,6 +26,7 @@ interface Described {
 }
 
 export function Activity({ workflow, rules }: { workflow: Workflow; rules: MarkdownRules }) {
+  const box = useStyles<HTMLDivElement>(css);
   const { heading, lines } = describeWorkflow(workflow);
   const list = lines.length > 0 && (
     <ul class="activity">
@@ -34,12 +37,16 @@ export function Activity({ workflow, rules }: { workflow: Workflow; rules: Markd
       ))}
     </ul>
   );
-  if (!heading) return list || null;
+  if (!heading && !list) return null;
   return (
-    <div class="activity">
-      <Fold line={heading} open={workflow.expanded === true}>
-        {list}
-      </Fold>
+    <div class="activity" ref={box}>
+      {heading ? (
+        <Fold line={heading} open={workflow.expanded === true}>
+          {list}
+        </Fold>
+      ) : (
+        list
+      )}
     </div>
   );
 }
@@ -92,8 +99,8 @@ export function describeWorkflow({ type, tasks, summary }: Workflow): Described 
   const { title, duration, icon } = summary ?? {};
   let text = title;
   if (type === "reasoning") {
-    text ??= duration == null ? strings.reasoning : strings.thought(duration);
-  } else if (duration != null && lines.length > 1) text ??= strings.worked(duration);
+    text ??= duration == null ? later().reasoning : later().thought(duration);
+  } else if (duration != null && lines.length > 1) text ??= later().worked(duration);
   if (!text) return { heading: null, lines };
   const loading = type === "reasoning" && !summary;
   return { heading: { icon: findIcon(icon ?? undefined) ?? "spark", text, loading }, lines };
@@ -103,7 +110,7 @@ export function describeTask(task: Task): Line | null {
   const loading = task.status_indicator === "loading";
   const query = task.title_query ?? task.queries?.[0];
   const isSearch = task.type === "web_search";
-  const searched = isSearch && query && (loading ? strings.searching : strings.searched)(query);
+  const searched = isSearch && query && (loading ? later().searching : later().searched)(query);
   // A thought without a title begins with what it is about.
   const thought =
     task.type === "thought" && task.content?.split("\n", 1)[0]?.replace(/[*_#`]/g, "");

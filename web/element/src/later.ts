@@ -57,6 +57,11 @@ export const laterEnglish = {
   skipped: "Skipped",
   ownAnswer: "Another answer",
   drawing: "Making the image",
+  searching: (query: string) => `Searching the docs for “${query}”`,
+  searched: (query: string) => `Searched the docs for “${query}”`,
+  thought: (seconds: number) => `Thought for ${seconds} s`,
+  reasoning: "Thinking it through",
+  worked: (seconds: number) => `Worked for ${seconds} s`,
 };
 
 export type LaterStrings = typeof laterEnglish;

@@ -5,7 +5,6 @@ import type { EntitiesOption, ThreadItemActionsOption } from "@openai/chatkit";
 import { Fragment } from "preact";
 import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 
-import { Activity } from "./activity.js";
 import { Answer } from "./answer.js";
 import { FailureBox, NoticeBox, Skeleton } from "./boxes.js";
 import type { Host } from "./host.js";
@@ -22,6 +21,7 @@ const NEAR_PX = 60;
 /** Items that look otherwise while an answer is being written. */
 const LIVELY = new Set<ThreadItem["type"]>(["widget", "structured_input", "generated_image"]);
 
+const Activity = lazy(() => import("./activity.js").then((module) => module.Activity));
 const Questions = lazy(() => import("./questions.js").then((module) => module.Questions));
 const Picture = lazy(() => import("./picture.js").then((module) => module.Picture));
 const Widget = lazy(() => import("./widgets/widget.js").then((module) => module.Widget));

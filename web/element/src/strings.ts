@@ -39,16 +39,11 @@ export const english = {
   answerAgain: "Answer again",
   removeQuote: "Remove the quote",
   image: "Image",
-  searching: (query: string) => `Searching the docs for “${query}”`,
-  searched: (query: string) => `Searched the docs for “${query}”`,
-  thought: (seconds: number) => `Thought for ${seconds} s`,
-  reasoning: "Thinking it through",
   answering: "The answer is being written.",
   answered: (sources: number) =>
     sources === 0
       ? "The answer is complete."
       : `The answer is complete, with ${sources} ${sources === 1 ? "source" : "sources"}.`,
-  worked: (seconds: number) => `Worked for ${seconds} s`,
   reconnecting: "The connection was lost. Reconnecting…",
   offline: "You are offline. The chat goes on when the connection is back.",
   notLoaded: "This part of the chat could not be loaded.",
