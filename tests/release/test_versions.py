@@ -48,6 +48,7 @@ def test_all_parts_of_this_repository_have_one_version() -> None:
     assert {"chatkit_server/__init__.py", "web/docusaurus-plugin/package.json"} <= found.keys()
     assert "web/package-lock.json, docusaurus-plugin" in found
     assert "web/element/package.json, @docs-chatkit/core" in found
+    assert "deploy/kubernetes/kustomization.yaml, image 1" in found
 
 
 def test_a_tag_is_the_version_and_prints_its_notes(
@@ -69,6 +70,15 @@ def test_a_part_with_another_version_is_named(copy: Path, place: str) -> None:
     [problem] = check(copy)
 
     assert problem.startswith(f"{place} has 9.9.9, and chatkit_server/__init__.py has ")
+
+
+def test_an_image_of_another_version_is_named(copy: Path) -> None:
+    (copy / "deploy").mkdir()
+    (copy / "deploy/job.yaml").write_text("image: registry.example/chatkit-server:9.9.9@sha256:1")
+
+    [problem] = check(copy)
+
+    assert problem.startswith("deploy/job.yaml, image 1 has 9.9.9, and ")
 
 
 @pytest.mark.parametrize(

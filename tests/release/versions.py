@@ -11,20 +11,18 @@ import argparse
 import ast
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 ROOT = Path(__file__).resolve().parents[2]
 _VERSION = r"\d+\.\d+\.\d+"
 _SECTION = re.compile(
     rf"^## \[({_VERSION})\] - (\S+)$\n(.*?)(?=^## \[|\Z)", re.MULTILINE | re.DOTALL
 )
+_IMAGE = re.compile(rf"(?:chatkit-server:|newTag: [\"']?)({_VERSION})\b")
 _UNRELEASED = re.compile(r"^## \[Unreleased\]$\n(.*?)(?=^## \[|\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -45,18 +43,10 @@ def find_versions(root: Path) -> dict[str, str]:
     ].items():
         if entry.get("name") in own and "version" in entry:
             found[f"web/package-lock.json, {place}"] = entry["version"]
-    for path in _tracked(root, "Chart.yaml"):
-        chart = yaml.safe_load(path.read_text())
-        for key in ("version", "appVersion"):
-            found[f"{path.relative_to(root)}, {key}"] = str(chart[key])
+    for path in (*root.glob("deploy/**/*.yaml"), *root.glob("web/site/docs/*.md")):
+        for number, image in enumerate(_IMAGE.findall(path.read_text()), 1):
+            found[f"{path.relative_to(root)}, image {number}"] = image
     return found
-
-
-def _tracked(root: Path, name: str) -> Iterator[Path]:
-    done = subprocess.run(
-        ["git", "ls-files", f"**/{name}"], cwd=root, capture_output=True, text=True
-    )
-    return (root / line for line in done.stdout.splitlines())
 
 
 def _python(path: Path) -> str:

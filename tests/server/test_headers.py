@@ -32,6 +32,8 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/chatkit/attachments", {"files": {"file": ("a.png", PNG)}, "headers": VISITOR}),
     ("PUT", "/chatkit/attachments/atc_1?token=x", {"content": b"x"}),
     ("GET", "/chatkit/attachments/atc_1", {"headers": VISITOR}),
+    ("GET", "/chatkit/me", {"headers": VISITOR}),
+    ("DELETE", "/chatkit/me", {}),
     ("GET", "/healthz", {}),
     ("GET", "/readyz", {}),
     ("GET", "/nothing/here", {}),
