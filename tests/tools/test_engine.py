@@ -292,3 +292,28 @@ def test_searching_imports_no_agent() -> None:
     ).stdout.split()
 
     assert {"agents", "openai", "qdrant_client", "mcp"} & set(modules) == set()
+
+
+@pytest.mark.parametrize("leaves", [1, 2])
+async def test_an_engine_that_leaves_before_it_is_joined_is_started_once_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, leaves: int
+) -> None:
+    starts = []
+
+    def start_and_lose(folder: Path) -> None:
+        start_engine(folder)
+        starts.append(folder)
+        if len(starts) <= leaves:
+            (engine,) = find_engines(folder)
+            engine.terminate()
+            engine.wait(10)
+
+    monkeypatch.setattr("chatkit_tools.connection.start_engine", start_and_lose)
+    async with connect_engine(folder) as engine:
+        if leaves == 1:
+            assert await engine.send("GET", "/collections/docs") is None
+        else:
+            with pytest.raises(SearchUnavailableError, match="is gone again"):
+                await engine.send("GET", "/collections/docs")
+
+    assert len(starts) == 2

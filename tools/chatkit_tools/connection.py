@@ -28,6 +28,7 @@ _LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepali
 # A connection that the other side had already closed shows only when it is used again.
 _LOST = (httpx.NetworkError, httpx.RemoteProtocolError, LostError)
 _ATTEMPTS = 3
+_STARTS = 2
 # Of an engine that has ended: with less room on its disk that was why, and what it wrote to its
 # log in so many seconds before tells of it.
 _FULL_BYTES = 20_000_000
@@ -179,14 +180,16 @@ class _Engine(_Sender):
             raise
 
     async def _join(self) -> None:
-        try:
-            self._presence = connect(self._folder)
-        except OSError:
-            await asyncio.to_thread(start_engine, self._folder)
+        for starts in range(_STARTS + 1):
             try:
                 self._presence = connect(self._folder)
             except OSError as exc:
-                raise EngineError(f"it was started and is gone again ({exc})") from exc
+                # Once more: on a busy machine the engine may have waited for us long enough.
+                if starts == _STARTS:
+                    raise EngineError(f"it was started and is gone again ({exc})") from exc
+                await asyncio.to_thread(start_engine, self._folder)
+            else:
+                return
 
     def _unavailable(self, exc: Exception) -> SearchUnavailableError:
         if isinstance(exc, LostError | EngineError) and (reason := _find_reason(self._folder)):
