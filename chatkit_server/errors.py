@@ -55,6 +55,13 @@ def not_configured(message: str) -> RequestError:
     return RequestError(501, "not_configured", message)
 
 
+def too_many_readers() -> RequestError:
+    """429: more connections read one answer than anybody has tabs."""
+    return RequestError(
+        429, "too_many_readers", "This answer is open in too many tabs.", retry_after=5
+    )
+
+
 def unavailable(message: str, *, retry_after: int = 5) -> RequestError:
     """503: a part that the request needs is down."""
     return RequestError(503, "unavailable", message, retry_after=retry_after)

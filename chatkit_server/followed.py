@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 from chatkit.types import (
@@ -14,6 +15,7 @@ from chatkit.types import (
 )
 
 from .context import RequestContext
+from .errors import too_many_readers
 from .following import tell
 from .lease import HISTORY, TurnStore, TurnView
 from .recording import RecordingServer
@@ -24,6 +26,7 @@ STOP_PATIENCE = 4.0
 """Seconds that a stop waits for another replica."""
 POLL = 0.5
 """Seconds between two looks at a turn of another replica."""
+_MOST_FOLLOWERS = 16
 
 
 class FollowedServer(RecordingServer):
@@ -35,6 +38,8 @@ class FollowedServer(RecordingServer):
         """Those that have their thread, by its id."""
         self._begun: set[Turn] = set()
         """Also those that wait for their thread."""
+        self._followers: Counter[str] = Counter()
+        """Readers of turns of other replicas, by thread; each asks the database again and again."""
 
     async def stop(self, thread_id: str, context: RequestContext) -> bool:
         """Stop the answer that is being written in a thread, and return once it is stored.
@@ -80,14 +85,18 @@ class FollowedServer(RecordingServer):
 
         Raises:
             NotFoundError: the thread is unknown or somebody else's.
+            RequestError: 429, where very many read it already.
         """
         turn = self._turns.get(thread_id) or next(
             (turn for turn in self._begun if turn.asked == thread_id), None
         )
         if turn is None or turn.user_id != context.user_id or turn.feed is None:
-            return await self._turn_store.load_turn(
+            stored = await self._turn_store.load_turn(
                 thread_id, None, history=HISTORY, follow=True, context=context
             )
+            if stored.state == "running" and self._followers[thread_id] >= _MOST_FOLLOWERS:
+                raise too_many_readers()
+            return stored
         replaced: list[str] = []
         if turn.retry is not None:
             view = await self._turn_store.load_turn(
@@ -105,8 +114,14 @@ class FollowedServer(RecordingServer):
         None after each look, every `POLL` seconds, that has found nothing new.
         """
         views = self._views(thread_id, view.turn_id, context, follow=True)
-        async for event in tell(view, views):
-            yield self._frame(event, context) if event is not None else None
+        self._followers[thread_id] += 1
+        try:
+            async for event in tell(view, views):
+                yield self._frame(event, context) if event is not None else None
+        finally:
+            self._followers[thread_id] -= 1
+            if not self._followers[thread_id]:
+                del self._followers[thread_id]
 
     async def _views(
         self,

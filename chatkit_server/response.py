@@ -11,7 +11,7 @@ from chatkit.types import ErrorEvent
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from .errors import RequestError
+from .errors import too_many_readers
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
@@ -53,9 +53,7 @@ class Feed:
             grace: Seconds that the turn goes on without readers once this one has left.
         """
         if len(self._readers) >= _MOST_READERS:
-            raise RequestError(
-                429, "too_many_readers", "This answer is open in too many tabs.", retry_after=5
-            )
+            raise too_many_readers()
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
