@@ -291,12 +291,16 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def _open_store(dsn: str, observer: Observer | None = None) -> AsyncIterator[PostgresStore]:
+async def _open_store(
+    dsn: str, settings: Settings, observer: Observer | None = None
+) -> AsyncIterator[PostgresStore]:
     from chatkit_stores import PostgresStore
 
     told = observer or Observer()
     async with PostgresStore.open(
-        dsn, watch=lambda statements: observed(told, "store", statements=statements)
+        dsn,
+        max_size=settings.pool_size,
+        watch=lambda statements: observed(told, "store", statements=statements),
     ) as store:
         yield store
 
@@ -399,7 +403,7 @@ async def open_parts(
     async with (
         open_passages(settings) as passages,
         open_database(settings) as (dsn, migration_dsn),
-        _open_store(dsn, observer) as store,
+        _open_store(dsn, settings, observer) as store,
         contextlib.AsyncExitStack() as stack,
     ):
         folder = settings.journal_folder if journal else None
@@ -534,7 +538,7 @@ async def migrate_database(settings: Settings) -> list[str]:
 async def open_store(settings: Settings) -> AsyncIterator[PostgresStore]:
     """The store alone, for commands."""
     settings.make_data_dir()
-    async with open_database(settings) as (dsn, _), _open_store(dsn) as store:
+    async with open_database(settings) as (dsn, _), _open_store(dsn, settings) as store:
         yield store
 
 

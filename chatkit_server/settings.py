@@ -353,6 +353,9 @@ class Settings(BaseSettings):
     migrate: Literal["auto", "off"] = Field(
         "auto", description="`auto` applies migrations at start."
     )
+    pool_size: int = Field(
+        10, ge=1, le=200, description="Connections to the database that each process may hold."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="What is logged."
     )
