@@ -24,6 +24,7 @@ from typing import Any, Literal, Self
 from chatkit.types import ThreadItem, ThreadMetadata
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .file_lock import lock_file
 from .lease import State
 
 logger = logging.getLogger("chatkit_server")
@@ -258,7 +259,7 @@ class _File:
             path = folder / f"{time.time_ns()}-{secrets.token_hex(4)}{_SUFFIX}"
             descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
             # Whoever looks for files without an owner may have been faster.
-            if _lock(descriptor, path):
+            if lock_file(descriptor, path):
                 _sync_folder(folder)
                 return cls(path, descriptor)
             os.close(descriptor)
@@ -270,7 +271,7 @@ class _File:
             descriptor = os.open(path, _FLAGS)
         except FileNotFoundError:
             return None
-        if not _lock(descriptor, path):
+        if not lock_file(descriptor, path):
             os.close(descriptor)
             return None
         _rewritten(path).unlink(missing_ok=True)
@@ -357,7 +358,7 @@ class _File:
         new.unlink(missing_ok=True)
         descriptor = os.open(new, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            if not _lock(descriptor, new):
+            if not lock_file(descriptor, new):
                 raise BlockingIOError(f"{new} is locked")
             _write_all(descriptor, content)
             new.rename(self.path)
@@ -374,17 +375,6 @@ _FLAGS = os.O_RDWR | os.O_APPEND
 
 def _rewritten(path: Path) -> Path:
     return path.with_suffix(".new")
-
-
-def _lock(descriptor: int, path: Path) -> bool:
-    """Whether the file is ours now, and still the one with this name."""
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.fstat(descriptor).st_ino == path.stat().st_ino
-    except (BlockingIOError, FileNotFoundError):
-        return False
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -48,6 +48,7 @@ class _Start:
     items: list[ThreadItem]
     refusal: Literal["busy"] | None = None
     answering: None = None
+    before: None = None
 
 
 class JournaledStore:
@@ -166,6 +167,7 @@ class JournaledStore:
         *,
         items: Sequence[ThreadItem],
         removed: Sequence[str],
+        replace_after: str | None,
         lease: float,
         context: RequestContext,
     ) -> Literal["running", "followed", "stopping"] | None:
@@ -174,7 +176,13 @@ class JournaledStore:
             state: (
                 Literal["running", "followed", "stopping"] | None
             ) = await self._store.checkpoint_turn(
-                turn_id, thread_id, items=items, removed=removed, lease=lease, context=context
+                turn_id,
+                thread_id,
+                items=items,
+                removed=removed,
+                replace_after=replace_after,
+                lease=lease,
+                context=context,
             )
             return state
         # Not once it has finished: what is replayed last must be its end.

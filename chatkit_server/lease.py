@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from chatkit.store import NotFoundError
 from chatkit.types import (
     FeedbackKind,
     SDKHiddenContextItem,
@@ -18,6 +19,8 @@ from chatkit.types import (
 
 from .context import RequestContext
 from .errors import RequestError, invalid
+from .record import answers
+from .trail import Trails, Whose
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
@@ -63,6 +66,10 @@ class TurnStart(Protocol):
     def answering(self) -> Answering | None:
         """None where the store could not be asked."""
 
+    @property
+    def before(self) -> State | None:
+        """How the turn before it ended."""
+
 
 class TurnView(Protocol):
     """The last turn of a thread, as it is stored."""
@@ -103,6 +110,7 @@ class TurnStore(Protocol):
         *,
         items: Sequence[ThreadItem],
         removed: Sequence[str],
+        replace_after: str | None,
         lease: float,
         context: Any,
     ) -> Literal["running", "followed", "stopping"] | None: ...
@@ -172,7 +180,9 @@ class Lease:
         message: UserMessageItem | None,
         context: RequestContext,
         judge: Callable[[TurnStart, str], str | None],
+        trails: Trails | None = None,
     ) -> None:
+        self._trails = trails
         self._judge = judge
         self._store = store
         self._turns = turns
@@ -184,6 +194,7 @@ class Lease:
         self._checkpoints: asyncio.Task[None] | None = None
         self._storing = asyncio.Lock()
         self._storable = True
+        self._before: State | None = None
 
     async def __aenter__(self) -> TurnStart:
         turn = self._turn
@@ -218,10 +229,19 @@ class Lease:
         if start.refusal is not None:
             retry = 3 if start.refusal == "busy" else None
             raise RequestError(409, start.refusal, _REFUSALS[start.refusal], retry_after=retry)
+        self._before = start.before
         turn.thread_id = thread_id
         turn.message = self._message
         turn.thread = start.thread
         turn.mark("store")
+        if self._trails is not None and not turn.away:
+            whose = Whose(
+                turn_id=turn.id,
+                thread_id=thread_id,
+                user_id=self._context.user_id,
+                retry=turn.retry,
+            )
+            turn.trail = self._trails.begin(whose)
         turn.save = lambda: self._checkpoint(thread_id)
         if running is None or running.done.is_set() or running.user_id == turn.user_id:
             # Without the database nobody knows whose thread it is; the first one keeps it.
@@ -257,7 +277,7 @@ class Lease:
                     items=(),
                     removed=(),
                     replace_after=None,
-                    state="completed" if error is None else "failed",
+                    state=self._state_after(error),
                     changes={},
                     default_title=None,
                     gap=None,
@@ -265,9 +285,17 @@ class Lease:
                 )
             except ConnectionError as fault:
                 logger.warning("lease of turn %s could not be given back: %s", turn.id, fault)
+        if turn.trail is not None:
+            turn.trail.end()
         if self._checkpoints is not None:
             # Never cancelled: that would cost the connection that it is using.
             await self._checkpoints
+
+    def _state_after(self, error: BaseException | None) -> State:
+        if isinstance(error, RequestError | NotFoundError):
+            # Refused: as if it had not been.
+            return self._before or "completed"
+        return "completed" if error is None else "failed"
 
     async def _store_checkpoints(self, thread_id: str) -> None:
         while not await self._over_within(CHECKPOINT):
@@ -286,6 +314,7 @@ class Lease:
                     thread_id,
                     items=items,
                     removed=removed,
+                    replace_after=turn.retry if any(map(answers, items)) else None,
                     lease=LEASE,
                     context=self._context,
                 )

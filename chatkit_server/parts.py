@@ -418,6 +418,7 @@ async def open_parts(
         from .quoting import QuotingModel
         from .rewriting import Rewriter
         from .server import DocsServer
+        from .trail import Trails
 
         quoting = QuotingModel(parse_passages)
         models: dict[str, Model] = {}
@@ -454,6 +455,7 @@ async def open_parts(
                 in_all=settings.daily_tokens,
             ),
             journal=kept,
+            trails=Trails(folder) if folder is not None else None,
             observer=observer,
             prices=settings.token_prices,
             log_questions=settings.log_questions,
@@ -476,6 +478,8 @@ async def open_parts(
                 await stack.enter_async_context(_beside(_migrate_when_back(parts, migration_dsn)))
         stack.push_async_callback(server.allowance.close)
         await stack.enter_async_context(_beside(server.journaled.keep_replaying()))
+        if server.salvage is not None:
+            await stack.enter_async_context(_beside(server.salvage.keep_looking()))
         await stack.enter_async_context(_beside(check_model(passages)))
         await _rehearse(parts, quoting)
         yield parts

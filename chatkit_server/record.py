@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from chatkit.types import (
     AssistantMessageItem,
+    EndOfTurnItem,
     HiddenContextItem,
     SDKHiddenContextItem,
+    TaskItem,
     ThreadItem,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
@@ -19,8 +21,10 @@ from chatkit.types import (
     UserMessageContent,
     UserMessageItem,
     WidgetItem,
+    WorkflowItem,
 )
 
+_NO_ANSWERS = (HiddenContextItem, SDKHiddenContextItem, WorkflowItem, TaskItem, EndOfTurnItem)
 Apply = Callable[[dict[str, ThreadItem], ThreadItemUpdatedEvent], None]
 """Brings an update into the item that it is about."""
 
@@ -39,6 +43,11 @@ def text_of(item: ThreadItem | None) -> str:
 def words_of(content: Iterable[UserMessageContent]) -> str:
     """What a reader has written, with the names of what they have tagged."""
     return "".join(part.text if part.type == "input_text" else f"@{part.text}" for part in content)
+
+
+def answers(item: ThreadItem) -> bool:
+    """Whether an item is an answer or a part of one, and not a step on the way to it."""
+    return not isinstance(item, _NO_ANSWERS)
 
 
 class Record:

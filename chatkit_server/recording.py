@@ -19,12 +19,10 @@ from chatkit.types import (
     AssistantMessageContentPartTextDelta,
     AssistantMessageItem,
     ClientToolCallItem,
-    EndOfTurnItem,
     ErrorEvent,
     HiddenContextItem,
     SDKHiddenContextItem,
     StreamOptionsEvent,
-    TaskItem,
     ThreadItem,
     ThreadItemDoneEvent,
     ThreadItemReplacedEvent,
@@ -33,12 +31,11 @@ from chatkit.types import (
     ThreadStreamEvent,
     ThreadUpdatedEvent,
     UserMessageItem,
-    WorkflowItem,
 )
 
 from .context import RequestContext
 from .lease import INTERRUPTED, TurnStore
-from .record import text_of
+from .record import answers, text_of
 from .turn import Turn
 from .updates import apply_update
 
@@ -46,7 +43,6 @@ logger = logging.getLogger("chatkit_server")
 
 STOPPED = "The user stopped this answer. It is not to be continued unless they ask."
 _TEXTS = (AssistantMessageItem, SDKHiddenContextItem)
-_NO_ANSWERS = (HiddenContextItem, SDKHiddenContextItem, WorkflowItem, TaskItem, EndOfTurnItem)
 _FIELDS = ("title", "status", "metadata", "allowed_image_domains")
 
 
@@ -252,7 +248,7 @@ class RecordingServer(ChatKitServer[RequestContext]):
             items=items,
             removed=removed,
             # The old answer stays where there is no new one.
-            replace_after=turn.retry if any(map(_answers, items)) else None,
+            replace_after=turn.retry if any(map(answers, items)) else None,
             state="failed" if turn.outcome == "refused" else turn.outcome,
             changes=turn.changes,
             default_title=_title(turn.items) if turn.record.answered() else None,
@@ -273,10 +269,6 @@ def _changes(before: ThreadMetadata, thread: ThreadMetadata) -> dict[str, Any]:
         for name in _FIELDS
         if getattr(thread, name) != getattr(before, name)
     }
-
-
-def _answers(item: ThreadItem) -> bool:
-    return not isinstance(item, _NO_ANSWERS)
 
 
 def _error(message: str, *, allow_retry: bool = False) -> ErrorEvent:

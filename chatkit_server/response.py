@@ -116,8 +116,11 @@ class Feed:
             self._send(None)
 
     def _send(self, frame: bytes | None) -> None:
-        if self.turn.reason == "left" and frame is not None:
-            self.turn.record.count_unsent(frame)
+        if frame is not None:
+            if self.turn.reason == "left":
+                self.turn.record.count_unsent(frame)
+            elif self.turn.trail is not None:
+                self.turn.trail.write(frame)
         for reader in list(self._readers):
             reader.queue.put_nowait(frame)
             if reader.queue.qsize() > _LONGEST_BACKLOG:

@@ -8,9 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from agents import (
-    Agent,
-)
+from agents import Agent
 from agents.models.interface import Model
 from chatkit.server import (
     ChatKitServer,
@@ -65,8 +63,10 @@ from .personal import Personal
 from .prices import TokenPrice, cost
 from .record import words_of
 from .rewriting import Rewriter
+from .salvage import Salvage
 from .sdk import REQUESTS
 from .tracing import note, span
+from .trail import Trails
 from .turn import Turn
 
 logger = logging.getLogger("chatkit_server")
@@ -93,6 +93,7 @@ class DocsServer(FollowedServer):
         files: What the model gets of them; their names alone without it.
         transcriber: Takes dictation; without it the server takes none.
         journal: Takes what the store can't while it is away.
+        trails: Keep what is sent, in case that the process is killed.
         observer: Is told of each turn's end.
         prices: Of tokens, by model, for an estimate of what a turn costs.
         log_questions: Whether the log shows what readers ask.
@@ -117,6 +118,7 @@ class DocsServer(FollowedServer):
         transcriber: Transcriber | None = None,
         allowance: Allowance | None = None,
         journal: Journal | None = None,
+        trails: Trails | None = None,
         observer: Observer | None = None,
         prices: Mapping[str, TokenPrice] | None = None,
         log_questions: bool = False,
@@ -134,6 +136,8 @@ class DocsServer(FollowedServer):
         store_of_all = cast("Any", self.journaled)
         self.personal = Personal(store_of_all, self.journaled, self._begun, attachments)
         """Exports and deletes everything of one user."""
+        self._trails = trails
+        self.salvage = Salvage(trails, store, self._update_pending_items) if trails else None
         self._transcriber = transcriber
         self._agent = agent
         self._turn_timeout = turn_timeout
@@ -364,7 +368,14 @@ class DocsServer(FollowedServer):
         bind_contextvars(thread_id=turn.asked)
         self._begun.add(turn)
         return Lease(
-            self._turn_store, self._turns, turn, thread, message, context, self.allowance.judge
+            self._turn_store,
+            self._turns,
+            turn,
+            thread,
+            message,
+            context,
+            self.allowance.judge,
+            self._trails,
         )
 
     async def respond(

@@ -40,6 +40,9 @@ class DrainingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
+        # A proxy would send the next question over one that it keeps open, to be cut off here.
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
         await drain(self.drain)
         await super().shutdown(sockets)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agents.result import RunResultStreaming
 
     from .response import Feed
+    from .trail import Trail
 
 logger = logging.getLogger("chatkit_server.turn")
 
@@ -72,6 +73,8 @@ class Turn:
         self.feed: Feed | None = None
         self.save: Callable[[], Awaitable[None]] | None = None
         """Stores what there is; set while the turn has its thread."""
+        self.trail: Trail | None = None
+        """Keeps what is sent, in case that the process is killed."""
         self.followed = False
         """Whether somebody reads it on another replica."""
         self.away = False

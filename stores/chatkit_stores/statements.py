@@ -237,16 +237,28 @@ CREATE_LEASED: Final = SQL("""
     on conflict (id) do update set
         turn_id = excluded.turn_id, turn_state = 'running', lease_until = excluded.lease_until
     where threads.user_id = excluded.user_id and not threads.deleted and {is_free}
-    returning id
+    returning null
 """).format(lease_end=_LEASE_END, is_free=_IS_FREE, is_answered=_IS_ANSWERED)
+
+# How the turn before it ended, which is what a query in `returning` still sees.
+_STATE_BEFORE: Final = SQL("""
+    (
+        select case
+            when turn_id = %(turn)s then null
+            when turn_state = 'running' then 'interrupted'
+            else turn_state
+        end
+        from chatkit.threads as before where before.id = threads.id
+    )
+""")
 
 LEASE: Final = SQL("""
     update chatkit.threads
     set turn_id = %(turn)s, turn_state = 'running', lease_until = {lease_end}, stop_turn = null,
         followed_until = null, retried = null
     where id = %(thread)s and user_id = %(user)s and not deleted and {is_free}
-    returning id
-""").format(lease_end=_LEASE_END, is_free=_IS_FREE)
+    returning {state_before}
+""").format(lease_end=_LEASE_END, is_free=_IS_FREE, state_before=_STATE_BEFORE)
 
 _RETRIED: Final = SQL("""
     select {column} from chatkit.items
@@ -261,8 +273,8 @@ LEASE_FOR_RETRY: Final = SQL("""
         followed_until = null, retried = %(retry)s
     where id = %(thread)s and user_id = %(user)s and not deleted and {is_free}
     and ({kind}) = 'user_message'
-    returning id
-""").format(lease_end=_LEASE_END, is_free=_IS_FREE, kind=RETRIED)
+    returning {state_before}
+""").format(lease_end=_LEASE_END, is_free=_IS_FREE, kind=RETRIED, state_before=_STATE_BEFORE)
 
 PUT_MESSAGE: Final = _PUT_ITEM.format(condition=SQL("status = 'active' and turn_id = %(turn)s"))
 

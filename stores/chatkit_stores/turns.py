@@ -35,6 +35,8 @@ class TurnStart:
     refusal: Literal["busy", "locked", "closed", "not_a_message", "off"] | None
     """Why the thread was not taken; nothing was written then."""
     answering: Answering
+    before: TurnState | None = None
+    """How the turn before it ended; None where there was none, or it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,19 @@ class Turns:
             return TurnStart(blank, [], "off", answering)
         if not threads:
             raise NotFoundError(f"thread {thread_id} not found")
+        ended: TurnState | None = taken[0][0] if taken else None
+        missing = None
         if taken and message is not None and not stored[0]:
-            raise NotFoundError(f"item {message.id} was deleted")
-        if retry is not None and not retried:
-            raise NotFoundError(f"item {retry} not found")
+            missing = f"item {message.id} was deleted"
+        elif retry is not None and not retried:
+            missing = f"item {retry} not found"
+        if missing is not None:
+            if taken:
+                # It went while this turn waited for the one that took it away.
+                await self.finish_turn(
+                    turn_id, thread_id, state=ended or "completed", context=context
+                )
+            raise NotFoundError(missing)
         found = read_thread(threads[0])
         refusal: Literal["busy", "locked", "closed", "not_a_message"] | None = None
         if not taken:
@@ -135,7 +146,7 @@ class Turns:
             if retry is not None and retried != [("user_message",)]:
                 refusal = "not_a_message"
         before_turn = read_items(reversed(items))
-        return TurnStart(found, before_turn, refusal, answering)
+        return TurnStart(found, before_turn, refusal, answering, ended)
 
     async def checkpoint_turn(
         self,
@@ -144,19 +155,26 @@ class Turns:
         *,
         items: Sequence[ThreadItem] = (),
         removed: Sequence[str] = (),
+        replace_after: str | None = None,
         lease: float = 10.0,
         context: StoreContext,
     ) -> Literal["running", "followed", "stopping"] | None:
         """Store what there is of the answer and hold the thread longer, in one round trip.
+
+        `replace_after` is for a retry that has something new by now; see `finish_turn`. A server
+        that dies after it leaves one answer, and not two.
 
         Returns:
             "followed" while somebody reads the turn by `load_turn`; "stopping" when the turn was
             asked to stop, or all of them were; None, and nothing written, when the thread is gone,
             or the turn has finished or lost the thread to a later one.
         """
-        values = keys(context, thread=thread_id, turn=turn_id) | {"lease": lease}
+        values = keys(context, thread=thread_id, turn=turn_id, retry=replace_after)
+        values |= {"lease": lease}
+        replaced = [(statements.REPLACE_ITEMS, values)] if replace_after is not None else []
         flight = await self._database.fly(
             (statements.RENEW, values),
+            *replaced,
             *((statements.PUT_CHECKPOINT, values | item_values(thread_id, item)) for item in items),
             (statements.REMOVE_AT_CHECKPOINT, values | {"removed": list(removed)}),
         )

@@ -106,19 +106,21 @@ class ServerProcess:
 
     async def kill(self) -> None:
         """SIGKILL: nothing is drained, nothing is closed."""
+        await self.end(signal.SIGKILL)
+
+    async def end(self, by: signal.Signals) -> None:
         assert self._process is not None
         self.up.clear()
-        self._process.send_signal(signal.SIGKILL)
-        self.kills.append(time.monotonic())
-        await asyncio.to_thread(self._process.wait)
+        self._process.send_signal(by)
+        if by == signal.SIGKILL:
+            self.kills.append(time.monotonic())
+        try:
+            await asyncio.to_thread(self._process.wait, 30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
 
     async def stop(self) -> None:
-        """SIGTERM, as an operator would."""
+        """SIGTERM, as an operator would, unless it has ended."""
         if self._process is not None and self._process.poll() is None:
-            self.up.clear()
-            self._process.terminate()
-            try:
-                await asyncio.to_thread(self._process.wait, 30)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                raise
+            await self.end(signal.SIGTERM)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import httpx
 
-from chatkit_server.testing import ScriptedModel
+from chatkit_server.testing import Say, ScriptedModel
 from tests.faults.ledger import Ledger
 from tests.faults.process import ServerProcess
 from tests.faults.size import dice, report, scaled
-from tests.faults.visitor import Asked, Visitor, answer
+from tests.faults.visitor import Asked, Visitor, answer, until
+from tests.fixtures.postgres import rows
 
 VISITORS = 10
 CHECKPOINT = 2.0
@@ -73,13 +74,91 @@ async def test_a_server_that_is_killed_loses_nothing_that_was_done(
     assert "Traceback" not in server.log, server.log
 
 
+async def test_a_server_that_comes_back_keeps_every_word_and_lets_its_threads_go(
+    database_url: str, docs_data: Path, folder: Path, http: httpx.AsyncClient
+) -> None:
+    with ScriptedModel(Say("One two three four five", hold_after=5), Say("Next.")) as model:
+        async with ServerProcess.run(
+            folder,
+            DATABASE_URL=database_url,
+            CHATKIT_DATA_DIR=docs_data,
+            CHATKIT_JOURNAL_DIR=folder / "journal",
+            OPENAI_BASE_URL=model.base_url,
+            CHATKIT_MODEL="scripted",
+        ) as server:
+            visitor = Visitor(server.url, 0, http)
+            asking = asyncio.create_task(visitor.ask())
+            while not (visitor.asked and len(visitor.asked[0].text) >= 16):
+                assert not asking.done()
+                await asyncio.sleep(0.01)
+            await server.kill()
+            seen = (await asking).text
+            await server.start()
+
+            async def told() -> bool:
+                url = f"{server.url}/chatkit/turns/{visitor.thread_id}"
+                found = await http.get(url, headers={"X-Session-Id": visitor.secret})
+                return str(found.headers.get("x-chatkit-turn")) == "interrupted"
+
+            await until(told, 20, "the answer is said to be interrupted")
+            lease = "select lease_until from chatkit.threads"
+            held = await rows(database_url, lease)
+            kept = (await visitor.items())[-1]["content"][0]["text"]
+            following = await visitor.ask()
+
+    # Far sooner than any checkpoint.
+    assert "One two three four five".startswith(kept)
+    assert kept.startswith(seen)
+    # Not by the lease, which may be over by now.
+    assert held == [(None,)]
+    assert following.text == "Next."
+    assert not list((folder / "journal").glob("*.trail"))
+
+
+async def test_a_server_that_stops_keeps_no_connection_open_for_a_proxys_next_question(
+    database_url: str, docs_data: Path, folder: Path, http: httpx.AsyncClient
+) -> None:
+    with ScriptedModel(Say("One two three four five", hold_after=5)) as model:
+        async with ServerProcess.run(
+            folder,
+            DATABASE_URL=database_url,
+            CHATKIT_DATA_DIR=docs_data,
+            OPENAI_BASE_URL=model.base_url,
+            CHATKIT_MODEL="scripted",
+            CHATKIT_DRAIN=15,
+        ) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await reader.readuntil(b"}")
+            visitor = Visitor(server.url, 0, http)
+            asking = asyncio.create_task(visitor.ask())
+            while not (visitor.asked and visitor.asked[0].deltas):
+                assert not asking.done()
+                await asyncio.sleep(0.01)
+            stopping = asyncio.create_task(server.stop())
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
+            answering = not asking.done()
+            model.release()
+            asked = await asking
+            await stopping
+            writer.close()
+
+    assert answering
+    assert (asked.whole, asked.text) == (True, "One two three four five")
+
+
 async def kill_at_random(server: ServerProcess, rolls: random.Random) -> None:
     """Kill it some seconds after each start, and start it again."""
     for _ in range(max(2, scaled(20))):
         await asyncio.sleep(rolls.uniform(2.5, 5.0))
-        await server.kill()
-        # Not left half started when the run ends.
-        await asyncio.shield(asyncio.create_task(server.start()))
+        # Not left dead or half started when the run ends.
+        await asyncio.shield(asyncio.create_task(kill_and_start(server)))
+
+
+async def kill_and_start(server: ServerProcess) -> None:
+    await server.kill()
+    await server.start()
 
 
 async def converse(visitor: Visitor, server: ServerProcess, turns: int) -> float:

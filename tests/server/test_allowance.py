@@ -316,6 +316,7 @@ class Found:
 class Start:
     answering: Found | None
     refusal: Literal["busy", "locked", "closed", "not_a_message", "off"] | None = None
+    before: None = None
 
     @property
     def thread(self) -> ThreadMetadata:

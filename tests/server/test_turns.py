@@ -352,6 +352,27 @@ def test_a_thread_where_nothing_runs_says_so(ada: Client) -> None:
         assert response.headers["x-chatkit-turn"] == "completed"
 
 
+def test_a_request_that_is_refused_leaves_the_last_ending_as_it_was(
+    start_server: StartServer,
+) -> None:
+    with (
+        ScriptedModel(Say("One two three four five", hold_after=4)) as model,
+        start_server(openai_base_url=model.base_url, model="m") as url,
+    ):
+        client = Client(url)
+        with running(client) as (thread_id, _):
+            assert stop(client, thread_id).json() == {"stopped": True}
+        refused = client.post(
+            "threads.add_structured_input",
+            thread_id=thread_id,
+            item_id=client.items(thread_id)[0]["id"],
+            input={"status": "answered", "answers": {}},
+        )
+
+        assert refused.status_code in (400, 404, 409), refused.text
+        assert last_state(client, thread_id) == "stopped"
+
+
 # Another replica
 
 
@@ -435,6 +456,33 @@ def test_a_deleted_thread_stops_its_answer_on_another_replica_too(
         assert rest.error is not None
         assert "deleted" in rest.error["message"]
         assert client.threads() == []
+
+
+def test_an_answer_of_another_replica_is_open_in_so_many_tabs_only(
+    start_server: StartServer,
+) -> None:
+    with (
+        ScriptedModel(Say("One two three four five", hold_after=4)) as model,
+        start_server(openai_base_url=model.base_url, model="m") as here,
+        start_server() as there,
+    ):
+        client = Client(here)
+        elsewhere = Client(there, client.secret)
+        with running(client) as (thread_id, _), contextlib.ExitStack() as tabs:
+            # Kept: without its reader, a response is closed.
+            reading = []
+            for _ in range(16):
+                followed = tabs.enter_context(resumed(elsewhere, thread_id))
+                reading.append(read(followed))
+                next(reading[-1])
+            with resumed(elsewhere, thread_id) as one_more:
+                refused = one_more.status_code, one_more.headers["retry-after"]
+            tabs.close()
+            model.release()
+            # Those that have left count no more.
+            until(lambda: last_state(elsewhere, thread_id) == "completed")
+
+        assert refused == (429, "5")
 
 
 # One at a time

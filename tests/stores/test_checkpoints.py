@@ -328,3 +328,25 @@ async def test_checkpoint_stop_and_view_take_one_round_trip_each(database_url: s
         await store.load_turn("thr_1", context=ADA)
 
     assert flights.count == 3
+
+
+async def test_a_retry_whose_server_dies_leaves_one_answer(
+    store: PostgresStore, direct_url: str
+) -> None:
+    await store.begin_turn("turn_1", thread(), question("q1"), context=ADA)
+    await store.finish_turn("turn_1", "thr_1", items=[answer("old")], context=ADA)
+    await store.begin_turn("turn_2", "thr_1", None, retry="q1", context=ADA)
+
+    await store.checkpoint_turn("turn_2", "thr_1", context=ADA)
+    before = await ids(store)
+    partial: dict[str, Any] = {"items": [answer("new", "Bec")], "replace_after": "q1"}
+    await store.checkpoint_turn("turn_2", "thr_1", **partial, context=ADA)
+
+    assert before == ["q1", "old"]
+    assert await ids(store) == ["q1", "new"]
+
+    await let_the_lease_end(direct_url)
+    await store.begin_turn("turn_3", "thr_1", question("q2"), context=ADA)
+    late: dict[str, Any] = {"items": [answer("late")], "replace_after": "q1", "context": ADA}
+    assert await store.checkpoint_turn("turn_2", "thr_1", **late) is None
+    assert await ids(store) == ["q1", "new", "q2"]

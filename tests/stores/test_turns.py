@@ -300,3 +300,39 @@ async def test_the_count_of_round_trips_sees_each_that_is_waited_for(database_ur
 async def _let_the_lease_end(dsn: str) -> None:
     past = "update chatkit.threads set lease_until = now() - interval '1 second' returning id"
     assert await rows(dsn, past)
+
+
+async def test_a_turn_is_told_how_the_one_before_it_ended(store: PostgresStore) -> None:
+    first = await store.begin_turn("turn_1", thread(), question("q1"), context=ADA)
+    await store.finish_turn("turn_1", "thr_1", state="stopped", context=ADA)
+    second = await store.begin_turn("turn_2", "thr_1", None, lease=0.0, context=ADA)
+    third = await store.begin_turn("turn_3", "thr_1", None, context=ADA)
+
+    # The second one's server has died.
+    assert [start.before for start in (first, second, third)] == [None, "stopped", "interrupted"]
+
+
+async def test_a_retry_that_loses_its_message_while_it_waits_holds_nothing(
+    store: PostgresStore, database_url: str
+) -> None:
+    await store.begin_turn("turn_1", thread(), question("q1"), context=ADA)
+    await store.finish_turn("turn_1", "thr_1", state="stopped", context=ADA)
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        # As the end of another retry does, which replaces what comes after its message.
+        await other.execute("update chatkit.threads set turn_id = turn_id")
+        await other.execute("update chatkit.items set data = null where id = 'q1'")
+        retry = asyncio.create_task(
+            store.begin_turn("turn_2", "thr_1", None, retry="q1", context=ADA)
+        )
+        while not await rows(
+            database_url,
+            "select from pg_stat_activity"
+            " where wait_event_type = 'Lock' and datname = current_database()",
+        ):
+            assert not retry.done()
+        await other.commit()
+
+    with pytest.raises(NotFoundError, match="q1"):
+        await retry
+    following = await store.begin_turn("turn_3", "thr_1", question("q2"), context=ADA)
+    assert (following.refusal, following.before) == (None, "stopped")
