@@ -2,7 +2,7 @@
 
 make bench                    start, first text, memory, size of the bubble, and the subjects below
 make bench CORPORA=DIR        indexing and search too, over the corpora in DIR
-python -m tests.bench.streams one subject alone: round_trips, retry, pages, streams, streaming
+python -m tests.bench.streams one subject alone: round_trips, retry, pages, load, streaming too
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import psutil
 from tests.bench.grounds import DOCS, ROOT, UNLIMITED, command
 from tests.fixtures.app import Client, message
 
-SUBJECTS = ("round_trips", "retry", "pages", "streams", "streaming")
+SUBJECTS = ("round_trips", "retry", "pages", "streams", "load", "streaming")
 QUESTION = "How do I connect it to Neon?"
 TURNS = 1000
 

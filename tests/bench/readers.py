@@ -1,6 +1,6 @@
 """Many readers of one ChatKit server, cheap enough to run beside it.
 
-    python -m tests.bench.readers URL
+    python -m tests.bench.readers URL...
 
 Takes a line of JSON at a time: `{"readers": N, "over": SECONDS}` sets how many there are, spread
 over so many seconds; `{"measure": SECONDS}` measures and prints one line of JSON. A reader asks in
@@ -11,6 +11,7 @@ whose deltas say when they were sent.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import secrets
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -73,8 +75,9 @@ def percentile(values: list[float], share: float = 0.95) -> float | None:
 class Reader(asyncio.Protocol):
     """One visitor on one connection."""
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: Crowd, url: str) -> None:
         self._crowd = crowd
+        self._place = urlsplit(url)
         self._secret = secrets.token_hex(24)
         self._rest = b""
         self._asked = 0.0
@@ -97,7 +100,7 @@ class Reader(asyncio.Protocol):
         sent = {"content": [text], "attachments": [], "inference_options": {}}
         body = json.dumps({"type": "threads.create", "params": {"input": sent}}).encode()
         head = (
-            f"POST {self._crowd.path} HTTP/1.1\r\nHost: {self._crowd.netloc}\r\n"
+            f"POST {self._place.path} HTTP/1.1\r\nHost: {self._place.netloc}\r\n"
             f"X-Session-Id: {self._secret}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
@@ -145,12 +148,10 @@ class Reader(asyncio.Protocol):
 
 
 class Crowd:
-    """All readers."""
+    """All readers; each new one goes to the next server."""
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self.netloc, self.path = parts.netloc, parts.path
-        self._host, self._port = parts.hostname or "", parts.port or 80
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = itertools.cycle(urls)
         self._readers: list[Reader] = []
         self._joining: set[asyncio.Task[None]] = set()
         self.measure = Measure()
@@ -170,14 +171,16 @@ class Crowd:
         task.add_done_callback(self._joining.discard)
 
     async def _join(self) -> None:
+        url = next(self._urls)
+        place = urlsplit(url)
         _, reader = await asyncio.get_running_loop().create_connection(
-            lambda: Reader(self), self._host, self._port
+            lambda: Reader(self, url), place.hostname or "", place.port or 80
         )
         self._readers.append(reader)
 
 
-async def obey(url: str) -> None:
-    crowd = Crowd(url)
+async def obey(urls: Sequence[str]) -> None:
+    crowd = Crowd(urls)
     while line := await asyncio.to_thread(sys.stdin.readline):
         order = json.loads(line)
         if "readers" in order:
@@ -191,4 +194,4 @@ async def obey(url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(obey(sys.argv[1]))
+    asyncio.run(obey(sys.argv[1:]))

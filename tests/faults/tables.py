@@ -36,6 +36,36 @@ async def stored_items(dsn: str) -> list[StoredItem]:
     ]
 
 
+@dataclass(frozen=True)
+class TurnItem(StoredItem):
+    """An item with the turn that it is of, and the last one of its thread."""
+
+    turn_id: str | None
+    last_turn_id: str | None
+    last_state: str | None
+    """As a reader is told it: a turn whose server is gone is interrupted."""
+
+
+async def turn_items(dsn: str) -> list[TurnItem]:
+    """All items of all threads, removed ones too, in the order of their places."""
+    found = await rows(
+        dsn,
+        """
+        select items.id, thread_id, items.user_id, kind, data::text, items.turn_id, threads.turn_id,
+            case
+                when turn_state = 'running' and lease_until < clock_timestamp() then 'interrupted'
+                else turn_state
+            end
+        from chatkit.items join chatkit.threads on threads.id = thread_id
+        order by items.seq
+        """,
+    )
+    return [
+        TurnItem(item, thread, user, kind, json.loads(data) if data else None, *turns)
+        for item, thread, user, kind, data, *turns in found
+    ]
+
+
 async def orphans(dsn: str) -> list[str]:
     """Rows that belong to nothing, or to somebody else than what they belong to."""
     return [

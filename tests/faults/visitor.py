@@ -15,7 +15,7 @@ import httpx
 from chatkit_server.testing import ModelRequest, Say
 from tests.fixtures.app import message
 
-_TAG = re.compile(r"tag-\d+-\d+")
+TAG = re.compile(r"tag-\d+-\d+")
 _QUESTION = "How do I connect to Neon?"
 
 
@@ -27,7 +27,7 @@ def answer_text(tag: str) -> str:
 
 def answer(request: ModelRequest) -> Say:
     """The script: an answer that nobody else gets, at 18 pieces a second."""
-    tag = _TAG.findall(request.text)[-1]
+    tag = TAG.findall(request.text)[-1]
     return Say(answer_text(tag), cut=len(tag) + 4, pause=0.055)
 
 

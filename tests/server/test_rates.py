@@ -247,6 +247,17 @@ def test_servers_share_their_counts_in_redis(
         assert not refused(ask(Client(two)))
 
 
+def test_without_redis_two_servers_allow_twice_as_much(start_server: StartServer) -> None:
+    values = {"visitor_messages": "2/hour"}
+    with start_server(**values) as one, start_server(**values) as two:
+        ada = Client(one)
+        same = Client(two, ada.secret)
+
+        answers = [refused(ask(client)) for client in (ada, same) * 3]
+
+    assert answers == [False] * 4 + [True] * 2
+
+
 def test_without_redis_each_process_counts_by_itself(
     start_server: StartServer, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
