@@ -376,13 +376,13 @@ TURN_ITEMS: Final = SQL("""
     order by seq desc limit %(history)s
 """)
 
-# Of a retry that runs: what `REPLACE_ITEMS` takes away when it ends.
+# Of a retry that runs: what `REPLACE_ITEMS` takes away, and what it has taken away by now.
 REPLACED: Final = SQL("""
     select items.id from chatkit.threads
     join chatkit.items retried on retried.id = threads.retried
         and retried.thread_id = threads.id and retried.user_id = threads.user_id
     join chatkit.items on items.thread_id = threads.id and items.user_id = threads.user_id
-        and items.seq > retried.seq and items.data is not null
+        and items.seq > retried.seq
         and items.turn_id is distinct from threads.turn_id
     where threads.id = %(thread)s and threads.user_id = %(user)s and not threads.deleted
     and threads.turn_state = 'running'
