@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import httpx
 
-_PATIENCE = 60.0
+# Imports are all that a start does, and a machine with other work takes long for them.
+_PATIENCE = 180.0
 # A crowd of visitors from one address is what these runs are about.
 _NO_LIMITS = {
     f"CHATKIT_{whose}_{what}": "off"

@@ -30,6 +30,7 @@ const sidebars: SidebarsConfig = {
         "hosting",
         "kubernetes",
         "operations",
+        "scaling",
         "watching",
         "data",
         "limits",
