@@ -330,6 +330,37 @@ def test_an_answer_that_a_restart_cut_off_says_so_and_can_be_had_again(
         assert visit.stored() == ["How?", "Whole."]
 
 
+def test_an_answer_that_is_given_anew_is_alone_after_a_reload(begin: Begin) -> None:
+    with begin(Say("Old."), HELD) as visit:
+        page = visit.tab()
+        ask(page, "How?")
+        expect(answers(page)).to_have_text("Old.")
+        (thread,) = visit.client().threads()
+        (first, _) = visit.client().items(thread["id"])
+        page.evaluate(
+            """([thread_id, item_id, secret]) => {
+              const params = { thread_id, item_id };
+              fetch('/chatkit', {
+                method: 'POST',
+                headers: {
+                  'Content-Type': 'application/json',
+                  'X-Session-Id': secret,
+                  'X-Chatkit-Resume': '1',
+                },
+                body: JSON.stringify({ type: 'threads.retry_after_item', params }),
+              });
+            }""",
+            [thread["id"], first["id"], visit.client().secret],
+        )
+        visit.model.wait_for(lambda model: len(model.requests) == 2)
+        page.reload()
+        expect(answers(page)).to_have_text([HALF])
+        expect(questions(page)).to_have_text("How?")
+        visit.model.release()
+        expect(answers(page)).to_have_text([TEXT])
+        assert visit.stored() == ["How?", TEXT]
+
+
 def test_the_network_comes_back_to_a_chat_that_could_not_be_loaded(begin: Begin) -> None:
     with begin(Say("So.")) as visit:
         page = visit.tab()
@@ -337,7 +368,8 @@ def test_the_network_comes_back_to_a_chat_that_could_not_be_loaded(begin: Begin)
         expect(answers(page)).to_have_text("So.")
         page.route("**/chatkit", lambda route: route.abort("internetdisconnected"))
         page.reload()
-        expect(page.get_by_role("alert")).to_contain_text("The connection was lost.")
+        # The page was loaded anew, and has not heard of the server yet.
+        expect(page.get_by_role("alert")).to_contain_text("Check your network and try again.")
         page.unroute("**/chatkit")
         visit.context.set_offline(True)
         visit.context.set_offline(False)
