@@ -77,7 +77,8 @@ def run_page(page: Path, session: Session, stage: Stage, report: Report) -> None
             elif block.language in _READ or settings:
                 report.read(block)
             else:
-                report.left(block, f"nothing here reads {block.language}")
+                program = "nginx is not installed" if block.language == "nginx" else None
+                report.left(block, program or f"nothing here reads {block.language}")
             continue
         for text, first in stage.ahead.items():
             if text in block.text and (done := session.run(first)).status:
@@ -109,6 +110,9 @@ def script_of(block: Block, session: Session) -> str | None:
     if block.language == "sql" and (dsn := session.environment.get("DATABASE_URL")):
         session.write("block.sql", block.text)
         return f'psql -q -v ON_ERROR_STOP=1 "{dsn}" -f block.sql'
+    if block.language == "nginx" and shutil.which("nginx"):
+        session.write("block.nginx", block.text)
+        return "check-nginx block.nginx"
     if block.language == "text" and (commands := _SHOWN.findall(block.text)):
         return "\n".join(command for command, _ in commands)
     return None
