@@ -112,6 +112,16 @@ def test_scripts_and_styles_can_be_read_and_the_plugin_takes_its_options() -> No
     assert code.of_web(of(*code.SCRIPTS, "css")) == []
 
 
+def test_what_the_troubleshooting_page_quotes_is_what_readers_are_told() -> None:
+    page = (ROOT / "web/site/docs/troubleshooting.md").read_text(encoding="utf-8")
+    said = "".join(path.read_text() for path in (ROOT / "chatkit_server").glob("*.py"))
+
+    quoted = re.findall(r'"((?:The|This|Another) [^"]+)"', page)
+
+    assert len(quoted) >= 10
+    assert [sentence for sentence in quoted if sentence.rstrip(".") not in said] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     named = set(_VARIABLE.findall(page.read_text(encoding="utf-8")))
