@@ -21,6 +21,8 @@ _EACH_NIGHT = 20 * 3600.0
 # A server that never runs at night does it at its start.
 _OVERDUE = 36 * 3600.0
 _AGAIN = 600.0
+# Not beside the first readers, who come while the server is hardly awake.
+FIRST_LOOK = 60.0
 # Between two batches, so that readers hardly notice.
 _PAUSE = 0.1
 
@@ -77,7 +79,8 @@ class Housekeeping:
         return True
 
     async def keep(self) -> None:
-        """Do it each night, until cancelled; at once where many nights were missed."""
+        """Do it each night, until cancelled; soon after the start where nights were missed."""
+        await asyncio.sleep(FIRST_LOOK)
         pause = _OVERDUE
         while True:
             wait = seconds_until_night(datetime.now().astimezone())

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from chatkit_server import housekeeping
 from chatkit_server.attachments import Attachments
 from chatkit_server.housekeeping import Housekeeping, seconds_until_night
 from chatkit_server.signing import Signer
@@ -56,8 +57,12 @@ def long_ago(database_url: str) -> None:
 
 
 def test_a_server_deletes_old_chats_with_their_files(
-    start_server: StartServer, database_url: str, tmp_path: Path
+    start_server: StartServer,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(housekeeping, "FIRST_LOOK", 0.0)
     values: dict[str, Any] = {"attachments": str(tmp_path / "files"), "secret": SECRET}
     with start_server(**values) as url:
         ada, bob = Client(url), Client(url)
