@@ -95,7 +95,7 @@ def test(resolution: str, folder: Path, arguments: Sequence[str]) -> int:
 
 def table(chosen: Mapping[str, Mapping[str, str]]) -> str:
     """The lines of the docs' table."""
-    head = "| package | taken | lowest tested | newest tested |\n| --- | --- | --- | --- |\n"
+    head = "| package | taken | lowest | newest |\n| --- | --- | --- | --- |\n"
     return head + "\n".join(
         f"| {name} | `{taken}` | {chosen['lowest'][name]} | {chosen['newest'][name]} |"
         for name, taken in ranges().items()
