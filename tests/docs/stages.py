@@ -131,6 +131,8 @@ STAGES: dict[str, Stage] = {
             "http://localhost:11434/v1": stand_ins.model(),
             "https://docs.example.org": stand_ins.website(),
         },
+        # "Your own docs" are not in the clone.
+        ahead={"chatkit-server index docs": 'cd "$HOME/my-site"'},
     ),
     "attachments.md": Stage(
         before=f"CHATKIT_ATTACHMENTS=$PWD/files CHATKIT_SECRET={SIGN} chatkit-server serve\n"
