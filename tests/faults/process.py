@@ -50,8 +50,8 @@ class ServerProcess:
     ) -> AsyncIterator[Self]:
         """Run it until the block ends."""
         server = cls(folder, module, settings)
-        await server.start()
         try:
+            await server.start()
             yield server
         finally:
             await server.stop()

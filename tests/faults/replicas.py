@@ -60,10 +60,16 @@ class Replicas:
     def address(self) -> str:
         return next(self._addresses)
 
-    async def trouble(self, rolls: random.Random, times: int) -> None:
+    @property
+    def faults(self) -> int:
+        return len(self.kills) + self.stops
+
+    async def trouble(self, rolls: random.Random, enough: asyncio.Event) -> None:
         """Kill one after another, now and then politely; the last one is back before the next."""
-        for number in range(times):
+        for number in itertools.count():
             await asyncio.sleep(rolls.uniform(1.5, 3.0))
+            if enough.is_set():
+                return
             server = self.servers[number % REPLICAS]
             if number % 4 == 1:
                 self.stops += 1
