@@ -49,6 +49,7 @@ def serve(host: str, port: int | None, workers: int) -> None:
     from .serving import run_server
 
     try:
+        settings.check_embedded("database", "search")
         run_server(settings, host=host, workers=workers, notes=_parts_in_use(settings))
     except SettingsError as error:
         raise Failure(str(error)) from None

@@ -31,6 +31,7 @@ def doctor(as_json: bool) -> None:
     """
     try:
         settings = read_settings()
+        settings.check_embedded("database", "search")
     except SettingsError as error:
         checks = [Check("settings", "error", str(error))]
     else:

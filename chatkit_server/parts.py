@@ -155,6 +155,7 @@ def _mapping(settings: Settings) -> FieldMapping | None:
 @asynccontextmanager
 async def open_passages(settings: Settings) -> AsyncIterator[Passages]:
     """The collection that the settings name: a server's, or the embedded engine's."""
+    settings.check_embedded("search")
     from chatkit_tools import Passages
 
     async with (
@@ -202,6 +203,7 @@ async def check_model(passages: Passages) -> None:
 
 async def look_at_collection(settings: Settings) -> list[Finding]:
     """What is right and wrong with the collection and the embedding model; nothing is changed."""
+    settings.check_embedded("search")
     from chatkit_tools.survey import Survey
 
     async with (
@@ -284,6 +286,7 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         unpooled = settings.database_url_unpooled
         yield pooled, unpooled.get_secret_value() if unpooled else pooled
         return
+    settings.check_embedded("database")
     from chatkit_stores.embedded import embedded_postgres
 
     async with embedded_postgres(settings.data_dir / "postgres") as dsn:
@@ -396,6 +399,7 @@ async def open_parts(
     A database that can't be reached does not stop the start: it is migrated when it is back, and
     what was said meanwhile is brought to it, unless no journal is wanted.
     """
+    settings.check_embedded("database", "search")
     # Beside the start of Postgres and the engine, and each takes a second or two.
     importing = asyncio.create_task(asyncio.to_thread(importlib.import_module, _SERVER))
     settings.make_data_dir()

@@ -110,6 +110,10 @@ class Settings(BaseSettings):
     )
 
     # Where things are.
+    embedded: bool = Field(
+        True,
+        description="Whether Postgres and the search engine may run embedded; not in the image.",
+    )
     data_dir: Path = Field(
         Path(".chatkit"), description="Folder of the embedded Postgres and search engine."
     )
@@ -269,7 +273,7 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         None,
         min_length=32,
-        description="Signs the addresses of files; made in the data folder when unset.",
+        description="Signs the addresses of files; made beside them when unset.",
     )
     public_url: str | None = Field(
         None, description="Where browsers reach the server, if a proxy hides it."
@@ -580,10 +584,10 @@ class Settings(BaseSettings):
                     f"CHATKIT_COLLECTION_TEXT is not set; {mapped[0]} is for a collection that "
                     "something else fills, and that one needs the field of the text"
                 )
-        if self.attachments and self.database_url and not self.secret:
+        if self.attachments and not self.files_dir and self.database_url and not self.secret:
             raise ValueError(
-                "CHATKIT_SECRET is not set; with DATABASE_URL every server must sign the addresses "
-                "of files alike: set it to the same 32 or more random characters on each, "
+                "CHATKIT_SECRET is not set; with files in S3 every server must sign their "
+                "addresses alike: set it to the same 32 or more random characters on each, "
                 "such as `openssl rand -hex 32` prints"
             )
         if self.transcription_model and not (
@@ -595,6 +599,24 @@ class Settings(BaseSettings):
             )
         return self
 
+    def check_embedded(self, *parts: Literal["database", "search"]) -> None:
+        """Refuse to go on where a part would have to run embedded, and may not.
+
+        Raises:
+            SettingsError: a sentence for each part that is not named.
+        """
+        missing = {
+            "database": self.database_url is None
+            and "DATABASE_URL is not set; with CHATKIT_EMBEDDED off, as in the image, it must name "
+            "a Postgres, like postgresql://user:password@host/database",
+            "search": self.qdrant_url is None
+            and "QDRANT_URL is not set; with CHATKIT_EMBEDDED off, as in the image, it must name a "
+            "Qdrant server, like http://qdrant:6333",
+        }
+        found = [said for part in parts if (said := missing[part])]
+        if found and not self.embedded:
+            raise SettingsError("\n".join(found))
+
     def make_data_dir(self) -> None:
         """Make the data folder where there is none, for its owner alone."""
         try:
@@ -604,6 +626,13 @@ class Settings(BaseSettings):
                 f"CHATKIT_DATA_DIR is {str(self.data_dir)!r}, which can't be made: "
                 f"{error.strerror}; name a folder that you may write to"
             ) from None
+
+    @property
+    def files_dir(self) -> Path | None:
+        """The folder that attached files lie in; None where they are in S3, or nowhere."""
+        if self.attachments is None or self.attachments.startswith("s3://"):
+            return None
+        return Path(self.attachments)
 
     @property
     def journal_folder(self) -> Path | None:

@@ -61,14 +61,18 @@ class Signer:
 
 
 def read_secret(settings: Settings) -> str:
-    """`CHATKIT_SECRET`, or the one in the data folder, made where there is none.
+    """`CHATKIT_SECRET`, or one that is made where there is none.
+
+    With a database of its own it lies in the data folder. With one that several servers share, it
+    lies beside the files, which they share as well.
 
     Raises:
         SettingsError: the file can't be read or written.
     """
     if settings.secret is not None:
         return settings.secret.get_secret_value()
-    path = settings.data_dir / "secret"
+    shared = settings.files_dir if settings.database_url is not None else None
+    path = (shared or settings.data_dir) / "secret"
     try:
         return _read_or_make(path)
     except OSError as error:

@@ -309,7 +309,7 @@ async def test_a_folder_that_cannot_be_written_to_stops_the_start(
     ("values", "said"),
     [
         (
-            {"attachments": "files", "database_url": "postgresql://db/x"},
+            {"attachments": "s3://bucket/x", "database_url": "postgresql://db/x"},
             "CHATKIT_SECRET is not set",
         ),
         ({"attachments": "https://bucket"}, "s3://bucket/prefix"),
@@ -322,6 +322,24 @@ async def test_a_folder_that_cannot_be_written_to_stops_the_start(
 def test_settings_that_cannot_work_say_what_to_do(values: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         read_settings(values)
+
+
+def test_servers_that_share_a_folder_of_files_share_the_secret_in_it(
+    start_server: StartServer, files_dir: Path, tmp_path: Path
+) -> None:
+    with (
+        start_server(attachments=str(files_dir), data_dir=tmp_path / "one") as first,
+        start_server(attachments=str(files_dir), data_dir=tmp_path / "other") as second,
+    ):
+        announced = announce(Client(first), PNG)
+        descriptor = announced["upload_descriptor"]
+        elsewhere = descriptor["url"].replace(first, second)
+
+        response = put({"upload_descriptor": {**descriptor, "url": elsewhere}}, PNG)
+
+    assert response.status_code == 200, response.text
+    assert (files_dir / "secret").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "one/secret").exists()
 
 
 def test_an_upload_whose_attachment_is_removed_meanwhile_leaves_nothing(

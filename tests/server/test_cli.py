@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -270,6 +271,29 @@ def read_until_ready(server: subprocess.Popen[str]) -> str:
         if "Ready: " in line:
             break
     return said
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        (["serve"], ["DATABASE_URL", "QDRANT_URL"]),
+        (["doctor"], ["DATABASE_URL", "QDRANT_URL"]),
+        (["migrate"], ["DATABASE_URL"]),
+        (["index", "docs"], ["QDRANT_URL"]),
+        (["search", "bread"], ["QDRANT_URL"]),
+    ],
+    ids=lambda value: value[0],
+)
+def test_where_nothing_may_run_embedded_each_part_that_is_not_named_is_asked_for(
+    place: Path, command: list[str], missing: list[str]
+) -> None:
+    refused = run(place, *command, CHATKIT_EMBEDDED="0")
+
+    said = refused.stdout + refused.stderr
+    assert refused.returncode == 1
+    assert re.findall(r"(\w+_URL) is not set; .*? must name a \w+", said) == missing
+    assert "Traceback" not in said
+    assert not list(place.glob(".chatkit/*"))
 
 
 def test_two_workers_serve_one_database(place: Path) -> None:
