@@ -75,6 +75,19 @@ faults: .make/dev ## Kill, cut and mistreat the server at full length; FAULTS_SE
 docs-test: .make/dev .make/web ## Run the commands of the docs; `make docs-test PAGES=neon.md` runs one page's
 	$(BIN)/python -m tests.docs $(PAGES)
 
+.PHONY: compose-test
+compose-test: .make/dev ## Build and start docker-compose.yml with a Docker engine, scale and break it
+	$(BIN)/pytest tests/compose -s $(ARGS)
+
+.PHONY: fresh-test
+fresh-test: .make/dev ## Clone and `make run` in a bare Debian container
+	$(BIN)/pytest tests/fresh -s $(ARGS)
+
+.PHONY: constraints
+constraints: .make/venv ## Choose the versions in constraints.txt anew
+	$(BIN)/pip install --quiet uv
+	$(BIN)/python -m tests.constraints
+
 .PHONY: shots
 shots: .make/dev .make/site .make/system ## Take the pictures of the docs, and record the answers of the landing page
 	$(BIN)/python -m tests.browser.shots

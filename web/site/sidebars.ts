@@ -27,6 +27,7 @@ const sidebars: SidebarsConfig = {
       items: [
         "neon",
         "qdrant",
+        "docker",
         "hosting",
         "kubernetes",
         "operations",

@@ -1,0 +1,3 @@
+"""The Docker engine of `tests/compose`."""
+
+from tests.compose.conftest import engine as engine
