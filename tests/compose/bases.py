@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.compose.engine import MissingError
 
-HERE = Path(__file__).parent / "bases"
+HERE = Path(__file__).parent / "images"
 # In the order in which they are made; each with the variable of docker-compose.yml.
 _MADE = {
     "debian": "DEBIAN_IMAGE",
