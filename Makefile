@@ -91,6 +91,7 @@ constraints: .make/venv ## Choose the versions in constraints.txt anew
 .PHONY: shots
 shots: .make/dev .make/site .make/system ## Take the pictures of the docs, and record the answers of the landing page
 	$(BIN)/python -m tests.browser.shots
+	$(BIN)/python -m tests.browser.board
 
 .PHONY: wheel
 wheel: .make/dev .make/web ## Build the wheel, web files included

@@ -14,7 +14,6 @@ from tests.fixtures.app import Client, StartServer
 from tests.fixtures.files import LOG, SECRET, ask_about, upload
 from tests.fixtures.prometheus import ALERTS, Query, panels, prometheus, queries
 from tests.server.test_cli import free_port
-from tests.server.test_turns import until
 
 CASES = Path(__file__).with_name("alerts.yml")
 QUESTION = "How do I connect to Neon?"
@@ -59,23 +58,20 @@ def test_every_query_of_the_dashboard_has_data(start_server: StartServer, tmp_pa
             log = upload(ada, LOG.encode(), "server.log", "text/plain")
             ask_about(ada, QUESTION, log)
 
-        def has_data(expression: str) -> bool:
-            return bool(server.answer(Query("", expression, "", instant=True)))
-
         # A rate has to see a series before it rises.
-        until(lambda: has_data("chatkit_info"))
+        server.wait_for([Query("", "chatkit_info", "", instant=True)])
         ask()
-        until(lambda: has_data("chatkit_tokens_total"))
+        server.wait_for([Query("", "chatkit_tokens_total", "", instant=True)])
         ask()
         asked = [query for panel in panels() for query in queries(panel, interval=15)]
-        until(lambda: not [query for query in asked if not server.answer(query)], 60)
+        server.wait_for(asked)
 
     assert len(asked) > 30
 
 
-def test_a_query_that_is_wrong_is_told() -> None:
-    with (
-        prometheus(f"127.0.0.1:{free_port()}", interval=1) as server,
-        pytest.raises(ValueError, match="unclosed left parenthesis"),
-    ):
-        server.answer(Query("Broken", "sum(rate(x[5m])", "", instant=True))
+def test_a_query_that_is_wrong_or_has_no_data_is_told() -> None:
+    with prometheus(f"127.0.0.1:{free_port()}", interval=1) as server:
+        with pytest.raises(ValueError, match="unclosed left parenthesis"):
+            server.answer(Query("Broken", "sum(rate(x[5m])", "", instant=True))
+        with pytest.raises(TimeoutError, match="chatkit_inf"):
+            server.wait_for([Query("Misspelt", "chatkit_inf", "", instant=True)], seconds=0)
