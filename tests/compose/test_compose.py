@@ -43,7 +43,10 @@ def test_every_file_is_valid(stack: Stack) -> None:
         QDRANT_API_KEY="key",
     )
 
-    assert "set it in .env to the pooled connection string of Neon" in refused.stderr
+    # It names one of those that are missing, and which is chance.
+    assert re.search(
+        r"(DATABASE|QDRANT)_\w+ is missing a value: set it in .env to ", refused.stderr
+    )
     assert set(cloud.stdout.split()) == {"proxy", "server", "init", "index"}
 
 
