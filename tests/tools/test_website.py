@@ -98,7 +98,9 @@ class TestPoliteness:
         assert len(site.asked("/b")) == 3
 
     @pytest.mark.parametrize(
-        "when", ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)]
+        "when",
+        ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)],
+        ids=["seconds", "date"],
     )
     async def test_a_site_that_asks_to_wait_for_an_hour_is_left_alone(
         self, site: Site, when: str
