@@ -331,7 +331,7 @@ REMOVE_AT_END: Final = _REMOVE_ITEMS.format(
 )
 
 # What a retry replaces: everything behind its message but what it has added itself.
-REPLACE_ITEMS: Final = SQL("""
+_REPLACE_ITEMS: Final = SQL("""
     with replaced as (
         update chatkit.items set data = null
         where thread_id = %(thread)s and user_id = %(user)s and data is not null
@@ -341,8 +341,15 @@ REPLACE_ITEMS: Final = SQL("""
     )
     delete from chatkit.feedback using replaced
     where feedback.item_id = replaced.id and feedback.user_id = %(user)s
-""").format(
+""")
+
+REPLACE_ITEMS = _REPLACE_ITEMS.format(
     holds=_HOLDS.format(condition=SQL("turn_id = %(turn)s")), seq=_RETRIED.format(column=SQL("seq"))
+)
+
+# A checkpoint that is late would take the old answer away, and bring no new one.
+REPLACE_AT_CHECKPOINT = _REPLACE_ITEMS.format(
+    holds=_HOLDS.format(condition=_RUNS), seq=_RETRIED.format(column=SQL("seq"))
 )
 
 STOP: Final = SQL("""

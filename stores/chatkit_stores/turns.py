@@ -171,7 +171,8 @@ class Turns:
         """
         values = keys(context, thread=thread_id, turn=turn_id, retry=replace_after)
         values |= {"lease": lease}
-        replaced = [(statements.REPLACE_ITEMS, values)] if replace_after is not None else []
+        replacing = replace_after is not None
+        replaced = [(statements.REPLACE_AT_CHECKPOINT, values)] if replacing else []
         flight = await self._database.fly(
             (statements.RENEW, values),
             *replaced,

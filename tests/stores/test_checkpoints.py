@@ -259,6 +259,19 @@ async def test_a_retry_that_fails_leaves_the_old_answer(store: PostgresStore) ->
     assert (await ids(store))[-2:] == ["q3", "a3"]
 
 
+async def test_a_late_checkpoint_of_a_retry_that_failed_leaves_the_old_answer(
+    store: PostgresStore,
+) -> None:
+    await four_turns(store)
+    await store.begin_turn("again", "thr_1", None, retry="q3", context=ADA)
+    await store.finish_turn("again", "thr_1", state="failed", context=ADA)
+
+    late: dict[str, Any] = {"items": [answer("new", "Ne")], "replace_after": "q3"}
+    assert await store.checkpoint_turn("again", "thr_1", **late, context=ADA) is None
+
+    assert (await ids(store))[-2:] == ["q3", "a3"]
+
+
 async def test_a_retry_deletes_the_feedback_on_what_it_replaces(
     store: PostgresStore, direct_url: str
 ) -> None:
