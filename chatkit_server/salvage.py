@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from chatkit.types import (
+    ClientToolCallItem,
     SDKHiddenContextItem,
+    ThreadItem,
+    ThreadItemRemovedEvent,
     ThreadItemUpdatedEvent,
     ThreadStreamEvent,
     UserMessageItem,
@@ -25,6 +28,7 @@ logger = logging.getLogger("chatkit_server")
 
 _EVENTS: Final = TypeAdapter[ThreadStreamEvent](ThreadStreamEvent)
 _PAUSE = 2.0
+_LONG_PAUSE = 60.0
 
 
 class Salvage:
@@ -45,8 +49,14 @@ class Salvage:
         """At once, and every few seconds for those of other processes; ends when cancelled."""
         while True:
             await self._store.found_again()
-            await self.look()
-            await asyncio.sleep(_PAUSE)
+            pause = _PAUSE
+            try:
+                await self.look()
+            except Exception:
+                # Whatever it is: without this task, nothing would be looked for any more.
+                logger.exception("what killed processes have sent can't be looked at")
+                pause = _LONG_PAUSE
+            await asyncio.sleep(pause)
 
     async def look(self) -> None:
         """Store what is there, and drop it; what the store can't take now stays."""
@@ -64,19 +74,22 @@ class Salvage:
     async def _store_turn(self, left: Left) -> None:
         whose = left.whose
         record = Record()
+        taken_back: set[str] = set()
         for event in _events(left):
+            if isinstance(event, ThreadItemRemovedEvent):
+                # A checkpoint may have stored it.
+                taken_back.add(event.item_id)
             # Of an update to an item of an earlier turn, the item is not there.
             if not isinstance(event, ThreadItemUpdatedEvent) or record.knows(event.item_id):
                 record.note(event, self._apply)
         record.close()
-        items, removed = record.final()
-        items = [item for item in items if not isinstance(item, UserMessageItem)]
+        items = [item for item in record.final()[0] if not isinstance(item, UserMessageItem)]
         context = RequestContext(whose.user_id)
         held = await self._store.checkpoint_turn(
             whose.turn_id,
             whose.thread_id,
             items=items,
-            removed=removed,
+            removed=sorted(taken_back.difference(item.id for item in items)),
             replace_after=whose.retry if any(map(answers, items)) else None,
             lease=LEASE,
             context=context,
@@ -93,7 +106,8 @@ class Salvage:
         await self._store.finish_turn(
             whose.turn_id,
             whose.thread_id,
-            items=[marker],
+            # Not after a call of a tool, whose output has to follow it.
+            items=[] if items and _awaits_output(items[-1]) else [marker],
             removed=(),
             replace_after=None,
             state="interrupted",
@@ -103,6 +117,10 @@ class Salvage:
             context=context,
         )
         logger.warning("turn %s of a killed process is kept as far as it was sent", whose.turn_id)
+
+
+def _awaits_output(item: ThreadItem) -> bool:
+    return isinstance(item, ClientToolCallItem) and item.status == "pending"
 
 
 def _events(left: Left) -> Iterator[ThreadStreamEvent]:

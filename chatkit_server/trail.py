@@ -42,6 +42,7 @@ class Trails:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._strange: set[Path] = set()
 
     def begin(self, whose: Whose) -> Trail | None:
         """None where the disk does not take it: the answer is worth more."""
@@ -56,15 +57,28 @@ class Trails:
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
             with contextlib.ExitStack() as stack:
                 try:
-                    descriptor = os.open(path, os.O_RDWR)
+                    found = _take(path, stack)
                 except FileNotFoundError:
                     continue
-                stack.callback(os.close, descriptor)
-                if lock_file(descriptor, path):
-                    if (found := Left.read(path)) is not None:
-                        yield found
-                    else:
-                        path.unlink()
+                except OSError as error:
+                    # One of another user, say. It is not to keep the others from being found.
+                    if path not in self._strange:
+                        self._strange.add(path)
+                        logger.warning("%s can't be taken over: %s", path.name, error)
+                    continue
+                if found is not None:
+                    yield found
+
+
+def _take(path: Path, stack: contextlib.ExitStack) -> Left | None:
+    """A file that is nobody's, locked until the stack is closed."""
+    descriptor = os.open(path, os.O_RDWR)
+    stack.callback(os.close, descriptor)
+    if not lock_file(descriptor, path):
+        return None
+    if (found := Left.read(path)) is None:
+        path.unlink()
+    return found
 
 
 class Trail:

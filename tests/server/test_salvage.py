@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from chatkit.types import (
     AssistantMessageContentPartTextDelta,
+    ClientToolCallItem,
     ProgressUpdateEvent,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
+    ThreadItemRemovedEvent,
     ThreadItemUpdatedEvent,
     ThreadStreamEvent,
 )
@@ -23,7 +25,7 @@ from chatkit_server.salvage import Salvage
 from chatkit_server.trail import Trails, Whose
 from chatkit_stores import PostgresStore
 from tests.fixtures.postgres import ADA, rows
-from tests.stores.items import answer, question, thread
+from tests.stores.items import NOON, answer, question, thread
 
 LEAVE = """
 import os, signal, sys
@@ -100,6 +102,45 @@ async def test_every_word_is_kept_and_the_thread_is_free_at_once(
     # The model is told, once, that the answer before was cut off.
     told = [item.type for item in following.items]
     assert told == ["user_message", "assistant_message", "sdk_hidden_context", "user_message"]
+
+
+async def test_what_a_turn_had_taken_back_is_not_kept(store: PostgresStore, tmp_path: Path) -> None:
+    await store.begin_turn("turn_1", thread(), question("q1"), context=ADA)
+    await store.checkpoint_turn("turn_1", "thr_1", items=[answer("a1", "Bec")], context=ADA)
+    instead = ThreadItemDoneEvent(item=answer("a2", "I can't say that."))
+    leave(tmp_path, *SENT, ThreadItemRemovedEvent(item_id="a1"), instead)
+
+    await salvage(tmp_path, store).look()
+
+    assert await texts(store) == ["Why?", "I can't say that."]
+
+
+async def test_the_output_of_a_tool_follows_its_call(store: PostgresStore, tmp_path: Path) -> None:
+    await store.begin_turn("turn_1", thread(), question("q1"), context=ADA)
+    call = ClientToolCallItem(
+        id="ctc_1", thread_id="thr_1", created_at=NOON, call_id="call_1", name="open", arguments={}
+    )
+    leave(tmp_path, *SENT[:2], ThreadItemDoneEvent(item=call))
+
+    await salvage(tmp_path, store).look()
+
+    page = await store.load_thread_items("thr_1", None, 1, "desc", ADA)
+    assert [item.id for item in page.data] == ["ctc_1"]
+
+
+async def test_a_file_that_can_not_be_opened_hides_no_other(
+    store: PostgresStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.begin_turn("turn_1", thread(), question("q1"), context=ADA)
+    (tmp_path / "a.trail").mkdir()
+    leave(tmp_path, *SENT)
+    looking = salvage(tmp_path, store)
+
+    await looking.look()
+    await looking.look()
+
+    assert await texts(store) == ["Why?", "Because of…\n\nthat."]
+    assert caplog.text.count("a.trail can't be taken over") == 1
 
 
 async def test_a_turn_that_had_ended_stays_as_it_ended(
