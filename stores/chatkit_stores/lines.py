@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from chatkit.types import (
@@ -42,7 +42,19 @@ def _check_id(value: str) -> str:
     return value
 
 
+def _check_year(value: datetime) -> datetime:
+    """Refuse what no chat is of, and what the places of imported threads have no room for."""
+    try:
+        known = 1970 <= value.astimezone(UTC).year < 2255
+    except OverflowError:
+        known = False
+    if not known:
+        raise ValueError("it must lie between 1970 and 2254")
+    return value
+
+
 Id = Annotated[str, Field(max_length=500), AfterValidator(_check_id)]
+Time = Annotated[AwareDatetime, AfterValidator(_check_year)]
 
 
 class _Line(BaseModel):
@@ -53,7 +65,7 @@ class ThreadLine(_Line):
     type: Literal["thread"] = "thread"
     id: Id
     user_id: Id
-    created_at: AwareDatetime
+    created_at: Time
     title: str | None = None
     status: ThreadStatus = Field(default_factory=ActiveStatus)
     allowed_image_domains: list[str] | None = None
@@ -66,7 +78,7 @@ class ThreadLine(_Line):
 
 class Feedback(_Line):
     kind: FeedbackKind
-    updated_at: AwareDatetime | None = None
+    updated_at: Time | None = None
 
 
 class ItemLine(_Line):
@@ -79,8 +91,8 @@ class AttachmentLine(_Line):
     type: Literal["attachment"] = "attachment"
     user_id: Id
     thread_id: Id | None = None
-    created_at: AwareDatetime
-    size: int | None = Field(None, ge=0)
+    created_at: Time
+    size: int | None = Field(None, ge=0, lt=2**63)
     uploaded: bool = False
     """Whether there are bytes."""
     attachment: Attachment
@@ -128,6 +140,10 @@ def _check(field: str, value: str) -> None:
 def _check_time(field: str, value: datetime) -> None:
     if value.tzinfo is None:
         raise LineError(field, "it has no time zone; write it like 2026-11-21T12:00:00Z")
+    try:
+        _check_year(value)
+    except ValueError as error:
+        raise LineError(field, str(error)) from None
 
 
 def _explained(exc: ValidationError) -> LineError:

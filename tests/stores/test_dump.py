@@ -224,6 +224,12 @@ def _item(item_id: str = "msg_9", thread_id: str = "thr_9", **fields: Any) -> by
     return json.dumps({"type": "item", "item": {**item, **fields}}).encode()
 
 
+def _file(**fields: Any) -> bytes:
+    line = {"type": "attachment", "user_id": "ada", "created_at": "2026-11-20T12:00:00Z"}
+    file = file_attachment().model_dump(mode="json")
+    return json.dumps({**line, "attachment": file, **fields}).encode()
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -239,6 +245,19 @@ def _item(item_id: str = "msg_9", thread_id: str = "thr_9", **fields: Any) -> by
             "line 2: created_at: it has no time zone",
         ),
         (_item(created_at="2026-11-20T12:00"), "line 2: item.created_at: it has no time zone"),
+        (
+            _thread("thr_8", created_at="0001-01-01T00:00:00+02:00"),
+            "line 2: created_at: Value error, it must lie between 1970 and 2254",
+        ),
+        (
+            _thread("thr_8", created_at="9999-12-31T12:00:00Z"),
+            "line 2: created_at: Value error, it must lie between 1970 and 2254",
+        ),
+        (
+            _item(created_at="9999-12-31T23:59:59-05:00"),
+            "line 2: item.created_at: it must lie between 1970 and 2254",
+        ),
+        (_file(size=2**63), "line 2: size: Input should be less than"),
         (_item(created_at="soon"), "line 2: item.created_at: Input should be a valid datetime"),
         (_item(content=[{"type": "x"}]), "line 2: item.content.0: "),
         (_item(thread_id="thr_8"), "line 2: item.thread_id: there is no thread with this id"),
