@@ -76,7 +76,7 @@ class Dumps(Removals):
 
     async def dump_user(self, *, context: StoreContext) -> AsyncIterator[str]:
         """What a user may have of everything that is kept about them."""
-        selection = Selection(user_id=context.user_id)
+        selection = Selection.of_user(context)
         async for piece in self.dump_threads(selection, public=True):
             yield piece.lines
         [unsent] = await self._database.ask({"user": context.user_id}, _LOAD_UNSENT)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from psycopg.sql import SQL
 
@@ -147,6 +147,13 @@ class Selection:
     unused_for: timedelta | None = None
     """Nothing was added for so long, and no answer is being written."""
 
+    @classmethod
+    def of_user(cls, context: StoreContext) -> Self:
+        """All of one user's; `ValueError` where the context names none: that would be all users."""
+        if not context.user_id:
+            raise ValueError("the context names no user")
+        return cls(user_id=context.user_id)
+
     @property
     def values(self) -> dict[str, object]:
         chosen = None if self.thread_ids is None else list(self.thread_ids)
@@ -241,13 +248,13 @@ class Removals:
         What remains is today's count of tokens, and for a month the ids of the threads, which
         name nobody.
         """
+        selection = Selection.of_user(context)
         values = keys(context)
         # First, so that nothing that was said before comes in behind our back.
         await self._database.ask(values, _ERASE)
         deleted = 0
         # Once more, for what was being written when we looked.
         for _ in range(2):
-            selection = Selection(user_id=context.user_id)
             async for count in self.delete_threads(selection, anonymous=True):
                 deleted += count
         await self._database.ask(values, _FORGET_NAME, _DELETE_UNSENT, _CONDEMN_ALL, _FORGET_USAGE)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 from chatkit.store import NotFoundError
@@ -162,6 +163,21 @@ async def test_an_erased_user_may_begin_anew(store: PostgresStore) -> None:
     await store.begin_turn("turn_2", later, message, context=ADA)
 
     assert await titles(store, ADA) == ["thr_2"]
+
+
+@pytest.mark.parametrize("nobody", [None, ""])
+async def test_who_is_nobody_gets_and_deletes_nothing(
+    store: PostgresStore, nobody: str | None
+) -> None:
+    await fill(store, ADA, "thr_ada", made=1)
+    context = User(cast("str", nobody))
+
+    with pytest.raises(ValueError, match="names no user"):
+        await anext(store.dump_user(context=context))
+    with pytest.raises(ValueError, match="names no user"):
+        await store.erase_user(context=context)
+
+    assert await titles(store, ADA) == ["thr_ada"]
 
 
 async def test_earlier_deletions_of_an_erased_user_name_nobody(
