@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -76,6 +77,8 @@ def _selection(
 
     from .identity import token_user
 
+    if user_id == "":
+        raise Failure("--user is empty; name a user as `threads show` lists them")
     if subject is not None:
         if user_id is not None:
             raise Failure("name the user by --user or by --subject, not by both")
@@ -117,7 +120,9 @@ def show(
             said = []
             if len(thread_ids) == 1 and not as_json:
                 async for piece in store.dump_threads(selection):
-                    said += [line for text in piece.lines.splitlines() for line in _said(text)]
+                    # Not by `splitlines`: what people write has more kinds of ends than JSON.
+                    lines = filter(None, piece.lines.split("\n"))
+                    said += [line for text in lines for line in _said(text)]
             return await store.count_threads(), summaries, said
 
     count, summaries, said = run(work)
@@ -157,7 +162,8 @@ def _said(line: str) -> list[str]:
     if item is None:
         return []
     parts = item.get("content")
-    texts = [part.get("text", "") for part in parts] if isinstance(parts, list) else []
+    found = parts if isinstance(parts, list) else []
+    texts = [part.get("text", "") for part in found if isinstance(part, dict)]
     said = [plain(text) for part in texts for text in str(part).splitlines()]
     return ["", f"[{plain(item['type'])}, {plain(item['created_at'])}]", *said]
 
@@ -189,27 +195,47 @@ def export(
         from .parts import open_store
 
         count = 0
-        try:
-            # For their owner's eyes, and whole or not at all.
-            part = output.with_name(f"{output.name}.part") if output is not None else None
-            opened = part.open("w", encoding="utf-8") if part else nullcontext(sys.stdout)
-        except OSError as error:
-            raise Failure(f"{str(output)!r} can't be written: {error.strerror}") from None
-        with opened as file, showing(not quiet, "chats", doing="Exporting") as progress:
-            if part is not None:
-                part.chmod(0o600)
-            async with open_store(settings) as store:
+        async with open_store(settings) as store:
+            with (
+                _writing(output) as file,
+                showing(not quiet, "chats", doing="Exporting") as progress,
+            ):
                 async for piece in store.dump_threads(selection):
                     file.write(piece.lines)
                     count += piece.begins
                     if progress is not None:
                         progress(count, None)
-        if part is not None and output is not None:
-            part.replace(output)
         return count
 
     count = run(work)
     click.echo(f"{count:,} chats were exported.", err=True)
+
+
+@contextmanager
+def _writing(output: Path | None) -> Iterator[IO[str]]:
+    """The file, for its owner's eyes, and whole or not at all; standard output without one."""
+    part = Path(f"{output}.part") if output is not None else None
+    try:
+        if part is None or output is None:
+            yield sys.stdout
+            return
+        # Anew, so that nobody holds it open who may not read it.
+        part.unlink(missing_ok=True)
+        try:
+            opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(opened, "w", encoding="utf-8") as file:
+                yield file
+            part.replace(output)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+    except ConnectionError:
+        # Of the database, or of who reads what we write.
+        raise
+    except OSError as error:
+        shown = repr(str(output)) if output is not None else "standard output"
+        raise Failure(f"{shown} can't be written: {error.strerror}") from None
 
 
 @threads.command()

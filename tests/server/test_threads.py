@@ -97,6 +97,46 @@ def test_an_export_is_taken_in_elsewhere(
     assert (found["id"], found["user_id"]) == (thread, user(ada))
 
 
+def test_what_people_write_does_not_end_a_line(command: Any, ada: Client, place: Path) -> None:
+    thread = ada.ask(NEON).thread_id
+    item = json.loads(command("export").stdout.split("\n")[1])["item"]
+    item |= {"id": "msg_copied", "content": [{"type": "input_text", "text": "A\u2028loaf\x85?"}]}
+    hidden = {key: item[key] for key in ("thread_id", "created_at")}
+    hidden |= {"id": "hid_1", "type": "hidden_context_item", "content": ["for the model"]}
+    file = place / "copied.jsonl"
+    file.write_text("".join(f"{json.dumps({'type': 'item', 'item': i})}\n" for i in (item, hidden)))
+    taken = command("import", str(file), "--quiet")
+
+    said = command("show", "--thread", thread)
+
+    assert taken.stdout.startswith("0 chats, 2 items")
+    assert "\nA\nloaf\n?\n" in said.stdout
+    assert "[hidden_context_item, " in said.stdout
+
+
+def test_an_export_that_breaks_off_leaves_nothing(
+    place: Path, database_url: str, ada: Client
+) -> None:
+    ada.ask(NEON)
+    command = [sys.executable, "-m", "chatkit_server", "threads", "export", "--output", "all.jsonl"]
+
+    # As a disk that is full.
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *command],
+        cwd=place,
+        env={**os.environ, "DATABASE_URL": database_url, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "'all.jsonl' can't be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(place.glob("all.jsonl*"))
+
+
 def test_bad_lines_are_named_and_good_ones_kept_if_wanted(
     command: Any, ada: Client, place: Path
 ) -> None:
@@ -313,6 +353,7 @@ def test_an_operator_at_a_terminal_is_asked(
         (("import", "none.jsonl"), 2, "'none.jsonl' does not exist"),
         (("export", "--output", "no/such/file"), 1, "can't be written: No such file"),
         (("show", "--user", "a", "--subject", "b"), 1, "not by both"),
+        (("delete", "--user", "", "--yes"), 1, "--user is empty; name a user"),
     ],
 )
 def test_what_can_not_be_done_is_said(
