@@ -145,11 +145,7 @@ class Visitor:
                     request=response.request,
                     response=response,
                 )
-            yield (
-                json.loads(line.removeprefix("data: "))
-                for line in response.iter_lines()
-                if line.startswith("data: ")
-            )
+            yield _events(response)
 
     def events(self, request: str, /, **params: Any) -> list[dict[str, Any]]:
         """All events of a streamed request."""
@@ -199,6 +195,16 @@ class Visitor:
     def threads(self) -> list[dict[str, Any]]:
         """The visitor's threads, newest first."""
         return list(_data(self.post("threads.list", order="desc")))
+
+
+def _events(response: httpx.Response) -> Iterator[dict[str, Any]]:
+    # Not by `iter_lines`: what people and models write has more kinds of ends than the protocol.
+    rest = b""
+    for chunk in response.iter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data: "):
+                yield json.loads(line.removeprefix(b"data: "))
 
 
 def _data(response: httpx.Response) -> list[dict[str, Any]]:

@@ -85,6 +85,12 @@ def test_a_chat_answers_from_the_docs_of_the_test(monkeypatch: pytest.MonkeyPatc
     assert again.thread_id == reply.thread_id
 
 
+def test_what_a_model_writes_does_not_end_an_event() -> None:
+    said = "From 8\u2028to\x8520."
+    with ScriptedModel(Say(said)) as model, open_chat(model, docs=HOURS) as visitor:
+        assert visitor.ask("When is the shop open?").text == said
+
+
 def test_a_turn_without_such_an_item_says_what_it_has() -> None:
     with open_chat(docs=HOURS) as visitor:
         reply = visitor.ask("When is the shop open?")
