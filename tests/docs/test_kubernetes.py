@@ -108,6 +108,8 @@ def test_every_pod_runs_a_command_of_ours_without_rights(name: str) -> None:
     assert shell.complaint(container["command"]) is None
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["automountServiceAccountToken"] is False
+    # Kubernetes gives pods the address of the Service `chatkit` as CHATKIT_PORT.
+    assert pod["enableServiceLinks"] is False
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
