@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -114,6 +116,18 @@ def test_one_command_without_settings_gives_a_chat_that_answers(stack: Stack, ad
     assert page.status_code == 200
     assert "Neon" in page.text
     assert httpx.get(f"{stack.url}/chat").status_code == 200
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(stack: Stack) -> None:
+    address = urlsplit(stack.url)
+    head = "POST /chatkit HTTP/1.1", "Host: x", "Content-Type: application/json"
+    head += f"X-Session-Id: {'s' * 32}", "Content-Length: 500000000", "", ""
+    with socket.create_connection((address.hostname, address.port), timeout=30) as sent:
+        sent.sendall("\r\n".join(head).encode() + b" " * 1_000_000)
+        status = sent.recv(65_536).split(b"\r\n")[0]
+
+    # The proxy has not waited for the rest, which would lie in its memory.
+    assert b" 413 " in status
 
 
 def test_migrations_ran_once_and_before_the_server(stack: Stack) -> None:
