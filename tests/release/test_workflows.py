@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -72,6 +74,28 @@ def test_a_release_publishes_what_was_tested_and_built_before() -> None:
     for name, job in jobs.items():
         trusted = job["permissions"].get("id-token") == "write"
         assert trusted == (job.get("environment") == name) == (name in ("pypi", "npm"))
+
+
+def test_the_plugin_says_where_it_comes_from_before_it_is_packed(tmp_path: Path) -> None:
+    build = read(ROOT / ".github/workflows/release.yml")["jobs"]["build"]["steps"]
+    commands = [step.get("run", "") for step in build]
+    [at] = [number for number, command in enumerate(commands) if "pkg set" in command]
+    assert at < commands.index("make wheel")
+    plugin = tmp_path / "web/docusaurus-plugin/package.json"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_bytes((ROOT / "web/docusaurus-plugin/package.json").read_bytes())
+    named = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "Acme/chat"}
+
+    subprocess.run(
+        ["bash", "-ec", commands[at]], cwd=tmp_path, env={**os.environ, **named}, check=True
+    )
+
+    # npm refuses a package with provenance whose repository is another, or none.
+    assert json.loads(plugin.read_text())["repository"] == {
+        "type": "git",
+        "url": "git+https://github.com/Acme/chat.git",
+        "directory": "web/docusaurus-plugin",
+    }
 
 
 def test_the_workflows_pass_their_linters() -> None:
