@@ -69,14 +69,15 @@ export class Answers {
   async takeUpCall(): Promise<void> {
     const { thread } = this.state;
     const call = pendingToolCall(thread);
-    const release = call && (await this.#host.claim?.(call.id));
+    if (!call) return;
+    const release = await this.#host.claim?.(call.id);
     if (!release) return;
     if (this.#operation || this.state.thread !== thread || this.state.failure) {
       release();
       return;
     }
     const operation = this.begin({ phase: "answering" }, true);
-    operation.release = release;
+    operation.claimed = { callId: call.id, release };
     await this.settle(operation, async () => {
       let request = await this.#runTool(operation);
       while (request && this.is(operation)) request = await this.#ask(request, operation);
@@ -146,7 +147,7 @@ export class Answers {
     } catch (caught) {
       if (this.is(operation)) failed(asChatError(caught));
     }
-    operation.release?.();
+    operation.claimed?.release();
     const current = this.is(operation);
     if (current) {
       this.#operation = null;
@@ -381,7 +382,13 @@ export class Answers {
     const { own, stopping } = operation;
     const call = failure || stopping || !own ? null : pendingToolCall(thread);
     if (!call || threadId === null || !this.#host.runTool) return null;
-    operation.release ??= (await this.#host.claim?.(call.id)) ?? null;
+    if (operation.claimed?.callId !== call.id) {
+      operation.claimed?.release();
+      const release = await this.#host.claim?.(call.id);
+      operation.claimed = release ? { callId: call.id, release } : null;
+      // The reader may have gone elsewhere, or stopped it.
+      if (!this.is(operation) || operation.stopping) return null;
+    }
     const called = { name: call.name, params: call.arguments ?? {} };
     const result = (await this.#host.runTool(called)) ?? {};
     if (!this.is(operation)) return null;

@@ -13,8 +13,8 @@ export class Operation {
   asked: { request: StreamRequest; taken: boolean } | null = null;
   /** Tries to connect since the server was heard last. */
   attempts = 0;
-  /** Lets other tabs run the tool's call that this one has claimed. */
-  release: (() => void) | null = null;
+  /** The tool's call that this tab has claimed last, and what lets other tabs run it. */
+  claimed: { callId: string; release: () => void } | null = null;
   readonly #controller = new AbortController();
 
   constructor({ own }: { own: boolean }) {

@@ -35,6 +35,8 @@ class ScriptedServer {
   /** What this tab runs, and whether others do. */
   readonly claimed: string[] = [];
   claims = true;
+  /** What a claim waits for. */
+  claiming = Promise.resolve();
   readonly chat: Chat;
 
   constructor(...replies: ((signal: AbortSignal | undefined) => Response)[]) {
@@ -53,10 +55,11 @@ class ScriptedServer {
       emit: (name, detail) => this.events.push([name, detail]),
       giveBack: (message) => this.givenBack.push(message),
       runTool: (call) => this.tool?.(call),
-      claim: (id) => {
-        if (!this.claims) return Promise.resolve(null);
+      claim: async (id) => {
+        if (!this.claims) return null;
         this.claimed.push(id);
-        return Promise.resolve(() => this.claimed.splice(this.claimed.indexOf(id), 1));
+        await this.claiming;
+        return () => this.claimed.splice(this.claimed.indexOf(id), 1);
       },
       online: () => true,
       pause: () => Promise.resolve(),
@@ -418,6 +421,41 @@ test("a tool that the server still waits for after a reload runs in one tab", as
   await settled(other);
   assert.equal(other.requests.length, 1);
   assert.equal(other.chat.state.failure, null);
+});
+
+test("each call of an answer is claimed while its tool runs", async () => {
+  const call = (id: string) => ({
+    type: "thread.item.done" as const,
+    item: { type: "client_tool_call", id, name: "theme", status: "pending" } satisfies ThreadItem,
+  });
+  const server = new ScriptedServer(
+    stream(created, asked, call("c1")),
+    stream(call("c2")),
+    stream(answered),
+  );
+  const claimed: string[][] = [];
+  server.tool = () => void claimed.push([...server.claimed]);
+  await server.chat.send(QUESTION);
+  assert.deepEqual(claimed, [["c1"], ["c2"]]);
+  assert.deepEqual(server.claimed, []);
+});
+
+test("no tool runs for a reader who has left while its call was claimed", async () => {
+  const call: ThreadItem = { type: "client_tool_call", id: "c1", name: "theme", status: "pending" };
+  const server = new ScriptedServer(
+    stream(created, asked, { type: "thread.item.done", item: call }),
+  );
+  let claim = () => {};
+  server.claiming = new Promise((resolve) => (claim = resolve));
+  let runs = 0;
+  server.tool = () => ++runs;
+  const sent = server.chat.send(QUESTION);
+  await until(() => server.claimed.length === 1);
+  await server.chat.open(null);
+  claim();
+  await sent;
+  assert.equal(runs, 0);
+  assert.deepEqual(server.claimed, []);
 });
 
 test("a tool's call of a chat that the reader opens is left alone", async () => {
