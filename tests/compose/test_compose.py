@@ -120,10 +120,16 @@ def test_one_command_without_settings_gives_a_chat_that_answers(stack: Stack, ad
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(stack: Stack) -> None:
     address = urlsplit(stack.url)
-    head = "POST /chatkit HTTP/1.1", "Host: x", "Content-Type: application/json"
-    head += f"X-Session-Id: {'s' * 32}", "Content-Length: 500000000", "", ""
+    lines = [
+        "POST /chatkit HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        f"X-Session-Id: {'s' * 32}",
+        "Content-Length: 500000000",
+    ]
+    head = "\r\n".join([*lines, "", ""]).encode()
     with socket.create_connection((address.hostname, address.port), timeout=30) as sent:
-        sent.sendall("\r\n".join(head).encode() + b" " * 1_000_000)
+        sent.sendall(head + b" " * 1_000_000)
         status = sent.recv(65_536).split(b"\r\n")[0]
 
     # The proxy has not waited for the rest, which would lie in its memory.
