@@ -105,7 +105,7 @@ export const strings: Language = {
   notLoaded: "No se pudo cargar esta parte del chat.",
   failures: {
     0: "Se perdió la conexión. Comprueba tu red y vuelve a intentarlo.",
-    1: "No se puede llegar al servidor del chat, o no acepta este sitio. Comprueba tu red y vuelve a intentarlo.",
+    1: "No se puede conectar con el servidor del chat, o este no admite este sitio web. Comprueba tu red y vuelve a intentarlo.",
     200: "No se pudo terminar la respuesta.",
     400: "El servidor no pudo procesar este mensaje.",
     401: "No has iniciado sesión o tu sesión ha caducado.",
