@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.element import ElementPage
 from tests.browser.events import thread
@@ -113,6 +113,38 @@ def test_readers_delete_everything_after_they_were_asked(browser: Browser, serve
         page.get_by_role("textbox").press("Enter")
         expect(page.get_by_role("article")).to_have_count(2)
         second.close()
+
+
+def test_what_is_asked_while_everything_is_deleted_stays(browser: Browser, server_url: str) -> None:
+    held: list[tuple[Route, APIResponse]] = []
+    with visit(browser, server_url) as context:
+        page = open_history(context, "How do I connect to Neon?")
+        # Deleted at the server, which says so when the reader is elsewhere already.
+        page.route(
+            "**/chatkit/me",
+            lambda route: (
+                held.append((route, route.fetch()))
+                if route.request.method == "DELETE"
+                else route.continue_()
+            ),
+        )
+        page.get_by_role("button", name=DELETE).click()
+        page.get_by_role("group").get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("button", name="Back to the chat").click()
+        page.get_by_role("textbox").fill("How is bread baked?")
+        page.get_by_role("textbox").press("Enter")
+        expect(page.get_by_role("article")).to_have_count(2)
+        expect(page.get_by_role("button", name="Send message")).to_be_visible()
+        [(route, response)] = held
+        route.fulfill(response=response)
+
+        page.get_by_role("button", name="Chat history").click()
+        chats = page.get_by_role("list").get_by_role("button", name="How is bread baked?")
+        expect(chats.first).to_be_visible()
+        page.reload()
+        expect(page.get_by_role("article")).to_have_count(2)
+        [kept] = client_of(context, server_url).threads()
+        assert kept["title"] == "How is bread baked?"
 
 
 def test_a_refusal_is_said_where_it_was_asked_for(

@@ -48,9 +48,10 @@ export function Personal({ chat, hasChats, canDelete, onDone }: PersonalProps) {
     setStep({ kind: "ready" });
   };
   const deleteAll = async () => {
+    const { threadId } = chat.state;
     await ask(chat.client, "DELETE");
     setStep({ kind: "deleted" });
-    await beginAnew(chat);
+    await beginAnew(chat, threadId);
     onDone();
   };
   const busy = step.kind === "exporting" || step.kind === "deleting";
@@ -134,13 +135,15 @@ async function ask(client: ChatClient, method: "GET" | "DELETE"): Promise<Respon
   return response;
 }
 
-/** Shows a new chat, and the list without what is gone. */
-async function beginAnew(chat: Chat): Promise<void> {
-  const { threadId } = chat.state;
+/**
+ * Shows a new chat in place of the one that was open, and the list without what is gone. The reader
+ * may have left the list meanwhile, and asked something new.
+ */
+async function beginAnew(chat: Chat, threadId: string | null): Promise<void> {
   // It is gone already; by this, the tabs that have it open hear of it. Others look when they are
   // looked at.
   if (threadId !== null) await chat.deleteThread(threadId);
-  await chat.history.open();
+  if (chat.history.state.open) await chat.history.open();
 }
 
 async function read(response: Response): Promise<Blob> {
