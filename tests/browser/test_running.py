@@ -78,9 +78,12 @@ def begin(browser: Browser, start_server: StartServer) -> Begin:
             link = Link(url)
             context = browser.new_context(viewport={"width": 600, "height": 700})
             context.set_default_timeout(30_000)
+            errors: list[str] = []
+            context.on("weberror", lambda error: errors.append(str(error.error)))
             with link.serve():
                 yield Visit(context, link, model, url)
                 context.close()
+            assert errors == []
 
     return begin
 

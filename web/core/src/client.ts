@@ -83,7 +83,8 @@ export class ChatClient {
       return { running: false, end: ENDS.find((end) => end === said) ?? "unknown" };
     }
     if (response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
-      const close = () => void response.body?.cancel();
+      // Whoever has begun to read it has closed it: then this is refused, and need not be done.
+      const close = () => void response.body?.cancel().catch(() => undefined);
       return { running: true, events: events(response, signal), close };
     }
     const error = await ChatError.fromResponse(response);
