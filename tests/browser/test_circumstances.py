@@ -53,6 +53,25 @@ def test_a_slow_network_shows_what_is_being_done_and_sends_nothing_twice(
     assert [request["type"] for request in server.requests] == ["threads.create"]
 
 
+def test_the_second_click_of_a_double_click_stops_nothing(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    gate = server.gate()
+    server.stream("threads.create", created(), done(question("Hi")), gate, done(answer("So.")))
+    element.mount()
+    box(page).fill("Hi")
+    button(page, "Send message").hover()
+    page.mouse.down()
+    page.mouse.up()
+    # The server was quick: "stop" already stands where "send" was.
+    expect(button(page, "Stop answering")).to_be_enabled()
+    page.mouse.down(click_count=2)
+    page.mouse.up(click_count=2)
+    gate.open()
+    expect(page.get_by_role("article").nth(1)).to_contain_text("So.")
+    expect(page.get_by_text("was stopped")).to_have_count(0)
+
+
 def test_forced_colours_keep_everything_to_be_told_apart(
     browser: Browser, server: ScriptedServer
 ) -> None:

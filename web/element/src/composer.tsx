@@ -129,8 +129,9 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
             aria-label={strings.stop}
             title={strings.stop}
             disabled={!canStop}
-            onClick={() => {
-              onStop();
+            onClick={({ detail }) => {
+              // The second click of a double click was meant for "send", which stood here.
+              if (detail !== 2) onStop();
               focus();
             }}
           >
