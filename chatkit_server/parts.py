@@ -317,7 +317,8 @@ def open_blobs(settings: Settings) -> FolderBlobs | S3Blobs:
     from chatkit_stores.blobs import BlobsUnavailableError, FolderBlobs, S3Blobs
 
     assert settings.attachments is not None  # noqa: S101
-    if settings.attachments.startswith("s3://"):
+    folder = settings.files_dir
+    if folder is None:
         secret = settings.aws_secret_access_key
         try:
             return S3Blobs(
@@ -332,7 +333,7 @@ def open_blobs(settings: Settings) -> FolderBlobs | S3Blobs:
                 f"CHATKIT_ATTACHMENTS is {settings.attachments!r}, which needs one more package: "
                 "pip install 'chatkit-server[s3]'"
             ) from None
-    blobs = FolderBlobs(Path(settings.attachments))
+    blobs = FolderBlobs(folder)
     try:
         blobs.make_folder()
     except BlobsUnavailableError as error:

@@ -21,11 +21,7 @@ from .uploads import Admit
 logger = logging.getLogger("chatkit_server")
 
 _TYPE = "application/x-ndjson"
-_HEADERS = {
-    "Content-Disposition": 'attachment; filename="chats.jsonl"',
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS = {"Content-Disposition": 'attachment; filename="chats.jsonl"'}
 
 
 class PersonalStore(Protocol):

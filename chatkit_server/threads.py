@@ -66,6 +66,16 @@ def _selecting(command: F) -> F:
     return command
 
 
+def _deleting(command: F) -> F:
+    for option in (
+        click.option("--quiet", is_flag=True, help="Show no progress."),
+        click.option("--yes", is_flag=True, help="Don't ask."),
+        click.option("--dry-run", is_flag=True, help="Only say how many chats would be deleted."),
+    ):
+        command = option(command)
+    return _selecting(command)
+
+
 def _selection(
     settings: Settings,
     user_id: str | None,
@@ -239,10 +249,7 @@ def _writing(output: Path | None) -> Iterator[IO[str]]:
 
 
 @threads.command()
-@_selecting
-@click.option("--dry-run", is_flag=True, help="Only say how many chats would be deleted.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@_deleting
 def delete(
     user_id: str | None,
     subject: str | None,
@@ -266,10 +273,7 @@ def delete(
 
 
 @threads.command()
-@_selecting
-@click.option("--dry-run", is_flag=True, help="Only say how many chats would be deleted.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@_deleting
 def purge(
     user_id: str | None,
     subject: str | None,
