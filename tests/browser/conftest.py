@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.element import ElementPage
+from tests.browser.pages import Pages, serve_pages
 from tests.browser.protocol import ScriptedServer, serve
 
 
@@ -47,6 +48,13 @@ def page(element_context: BrowserContext) -> Iterator[Page]:
     )
     yield page
     assert problems == []
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    """Of an origin of their own, whose chat is served from elsewhere."""
+    with serve_pages() as pages:
+        yield pages
 
 
 @pytest.fixture

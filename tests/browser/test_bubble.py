@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.pages import Pages, serve_pages
+from tests.browser.pages import Pages
 from tests.browser.test_circumstances import PHONE
 from tests.browser.test_other_sites import AXE, bubble, composer, panel, tag
 from tests.fixtures.app import StartServer
@@ -15,12 +15,6 @@ pytestmark = pytest.mark.browser
 ARTICLE = "<main><h1>Neon</h1><p id='words'>The pooled host takes many connections.</p></main>"
 MARK = "getSelection().selectAllChildren(document.getElementById('words'))"
 RULES = "async () => (await axe.run()).violations.map(({ id, nodes }) => [id, nodes[0].html])"
-
-
-@pytest.fixture
-def pages() -> Iterator[Pages]:
-    with serve_pages() as pages:
-        yield pages
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
-from tests.browser.pages import Pages, examples, serve_pages
+from tests.browser.pages import Pages, examples
 from tests.browser.site import WEB
 from tests.fixtures.app import StartServer
 
@@ -20,12 +20,6 @@ pytestmark = pytest.mark.browser
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 ARTICLE = "<main><h1>Neon</h1><p>A page.</p><h2 id='connect-to-neon'>Connect to Neon</h2></main>"
 QUESTION = "How do I connect to Neon?"
-
-
-@pytest.fixture
-def pages() -> Iterator[Pages]:
-    with serve_pages() as pages:
-        yield pages
 
 
 @pytest.fixture

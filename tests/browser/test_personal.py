@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, Route, expect
@@ -56,6 +57,24 @@ def client_of(context: BrowserContext, url: str) -> Client:
     (origin,) = context.storage_state()["origins"]
     stored = {entry["name"]: entry["value"] for entry in origin["localStorage"]}
     return Client(url, stored["docs-chatkit:visitor"])
+
+
+def open_history_with(context: BrowserContext, **options: Any) -> Page:
+    """The list with one chat in it, on a page that has options of its own."""
+    open_history(context, "How do I connect to Neon?").close()
+    page = context.new_page()
+    page.goto("/chat")
+    page.evaluate(
+        """async (options) => {
+          const { visitorFetch } = await import('/chat/static/chatkit-element.js');
+          const api = { url: '/chatkit', domainKey: 'local', fetch: visitorFetch() };
+          const chat = document.getElementById('chat');
+          chat.setOptions({ api, ...options });
+          await chat.showHistory();
+        }""",
+        options,
+    )
+    return page
 
 
 def test_readers_save_their_chats(browser: Browser, server_url: str, tmp_path: Path) -> None:
@@ -168,19 +187,7 @@ def test_it_is_said_in_the_language_of_the_page(
 ) -> None:
     export, delete, confirm = SPOKEN[locale]
     with visit(browser, server_url) as context:
-        open_history(context, "How do I connect to Neon?").close()
-        page = context.new_page()
-        page.goto("/chat")
-        page.evaluate(
-            """async (locale) => {
-              const { visitorFetch } = await import('/chat/static/chatkit-element.js');
-              const api = { url: '/chatkit', domainKey: 'local', fetch: visitorFetch() };
-              const chat = document.getElementById('chat');
-              chat.setOptions({ api, locale });
-              await chat.showHistory();
-            }""",
-            locale,
-        )
+        page = open_history_with(context, locale=locale)
         expect(page.get_by_role("button", name=export)).to_be_visible()
         page.get_by_role("button", name=delete).click()
         expect(page.get_by_role("button", name=confirm, exact=True)).to_be_visible()
@@ -212,17 +219,6 @@ def test_a_page_that_keeps_readers_from_deleting_lets_them_export(
     browser: Browser, server_url: str
 ) -> None:
     with visit(browser, server_url) as context:
-        open_history(context, "How do I connect to Neon?").close()
-        page = context.new_page()
-        page.goto("/chat")
-        page.evaluate(
-            """async () => {
-              const { visitorFetch } = await import('/chat/static/chatkit-element.js');
-              const api = { url: '/chatkit', domainKey: 'local', fetch: visitorFetch() };
-              const chat = document.getElementById('chat');
-              chat.setOptions({ api, locale: 'en', history: { showDelete: false } });
-              await chat.showHistory();
-            }"""
-        )
+        page = open_history_with(context, locale="en", history={"showDelete": False})
         expect(page.get_by_role("button", name=EXPORT)).to_be_visible()
         expect(page.get_by_role("button", name=DELETE)).to_have_count(0)

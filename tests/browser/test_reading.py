@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
 
-from tests.browser.pages import Pages, serve_pages
+from tests.browser.pages import Pages
 from tests.fixtures.app import StartServer
 
 pytestmark = pytest.mark.browser
@@ -16,12 +16,6 @@ FILLER = "<p>Filler.</p>" * 60
 CITED = "Set DATABASE_URL to the connection string of your Neon project"
 CODE = "export DATABASE_URL=postgresql://user:secret@ep-x-pooler.neon.tech/neondb"
 MARKED = "() => [...CSS.highlights.get('chatkit-passage') ?? []].map(String)"
-
-
-@pytest.fixture
-def pages() -> Iterator[Pages]:
-    with serve_pages() as pages:
-        yield pages
 
 
 @pytest.fixture

@@ -29,9 +29,6 @@ from tests.fixtures.app import Client, message
 pytestmark = pytest.mark.timeout(3600)
 
 
-DSN = "postgresql://chatkit:chatkit@{}:5432/{}"
-
-
 def test_every_file_is_valid(stack: Stack) -> None:
     stack.compose("--profile=*", "config", "--quiet")
     stack.compose("config", "--quiet", files=["docker-compose.https.yml"], DOMAIN="chat.example")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,8 +15,7 @@ from typing import Self
 import psycopg
 
 from chatkit_server.testing import Say, ScriptedModel
-from chatkit_stores.embedded import embedded_postgres
-from tests.fixtures.postgres import DatabaseServer
+from tests.fixtures.postgres import DatabaseServer, run_database_server
 from tests.tools.embedder import EmbeddingServer
 from tests.tools.rest import RestServer
 
@@ -56,7 +53,7 @@ class StandIns:
     def database(self) -> str:
         """The address of a new, empty database."""
         if self._postgres is None:
-            self._postgres = self._stack.enter_context(_postgres())
+            self._postgres = self._stack.enter_context(run_database_server())
         name = f"docs_{next(self._numbers)}"
         self._postgres.execute(f"create database {name}")
         return self._postgres.database(name)
@@ -78,24 +75,6 @@ class StandIns:
     def website(self) -> str:
         """A small site with a sitemap."""
         return self._stack.enter_context(_website())
-
-
-@contextmanager
-def _postgres() -> Iterator[DatabaseServer]:
-    folder = Path(tempfile.mkdtemp(prefix="dx-pg-"))
-    folder.chmod(0o755)
-    try:
-        with asyncio.Runner() as runner:
-            running = embedded_postgres(folder)
-            server = DatabaseServer(runner.run(running.__aenter__()))
-            try:
-                server.execute("alter system set fsync = off")
-                server.execute("select pg_reload_conf()")
-                yield server
-            finally:
-                runner.run(running.__aexit__(None, None, None))
-    finally:
-        shutil.rmtree(folder)
 
 
 @contextmanager
