@@ -77,11 +77,11 @@ docs-test: .make/dev .make/web ## Run the commands of the docs; `make docs-test 
 
 .PHONY: compose-test
 compose-test: .make/dev ## Build and start docker-compose.yml with a Docker engine, scale and break it
-	$(BIN)/pytest tests/compose -s --timeout 1800 $(ARGS)
+	$(BIN)/pytest tests/compose -s $(ARGS)
 
 .PHONY: fresh-test
 fresh-test: .make/dev ## Clone and `make run` in a bare Debian container
-	$(BIN)/pytest tests/fresh -s --timeout 1800 $(ARGS)
+	$(BIN)/pytest tests/fresh -s $(ARGS)
 
 .PHONY: constraints
 constraints: .make/venv ## Choose the versions in constraints.txt anew
