@@ -9,7 +9,7 @@ from importlib.resources import files
 import psycopg
 import pytest
 
-from chatkit_stores import PostgresStore, Selection, migrate, migrations
+from chatkit_stores import PostgresStore, Selection, StoreUnavailableError, migrate, migrations
 from tests.fixtures.postgres import ADA, BOB, DatabaseServer, execute, rows
 from tests.stores.first_release import FirstRelease
 from tests.stores.items import NOON, answer, question
@@ -99,6 +99,30 @@ async def test_an_old_server_writes_on_while_the_schema_changes(first_url: str) 
         assert len(found) == len(set(found)) == 2 * turns
         rated = await rows(first_url, "select count(*) from chatkit.feedback")
         assert rated == [(turns,)]
+
+
+async def test_a_table_in_use_holds_up_the_migration_and_no_reader(
+    first_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "_WAIT", "200ms")
+    monkeypatch.setattr(migrations, "_PAUSE", 0.0)
+    async with first_release(first_url) as old:
+        await old.turn("thr_1", 1, NOON)
+        async with await psycopg.AsyncConnection.connect(first_url) as dump:
+            # As pg_dump holds all tables, for as long as it takes.
+            await dump.execute("lock table chatkit.threads in access share mode")
+            migrating = asyncio.create_task(migrate(first_url))
+            after = 1
+            while not migrating.done():
+                after += 1
+                await old.turn("thr_1", after, NOON)
+            with pytest.raises(StoreUnavailableError, match="perhaps a dump"):
+                await migrating
+            assert after > 2
+        assert await rows(first_url, "select name from chatkit.migrations") == [(FIRST,)]
+
+        assert await migrate(first_url)
+        await old.turn("thr_1", after + 1, NOON)
 
 
 async def test_old_and_new_servers_share_threads(first_url: str) -> None:

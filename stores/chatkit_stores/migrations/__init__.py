@@ -1,5 +1,6 @@
 """Brings a database up to date: the SQL files of this folder, in the order of their names."""
 
+import asyncio
 from importlib.resources import files
 from typing import Final
 
@@ -10,35 +11,53 @@ from chatkit_stores.errors import StoreError, StoreUnavailableError
 
 # "chatkit" in ASCII: the same number for every server that may start at the same time.
 _LOCK: Final = int.from_bytes(b"chatkit", "big")
+# Whoever waits for a table makes all wait that come after: a short while, and then anew.
+_WAIT: Final = "2s"
+_PAUSE: Final = 2.0
+_TRIES: Final = 5
 
 
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing, all or nothing, and return the names of what was applied.
 
     Any number of servers may call it at once. The user needs the right to create a schema only
-    when something is to be applied.
+    when something is to be applied. A table that is in use, as by a dump, is asked for five times
+    within twenty seconds, so that readers of it never wait for more than two.
     """
     known = _migrations()
-    try:
-        async with (
-            await psycopg.AsyncConnection.connect(
-                connection_string(dsn), autocommit=True, prepare_threshold=None
-            ) as connection,
-            connection.transaction(),
-        ):
-            # Ends with the transaction: a session's lock would stay behind in a pooler.
-            await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-            missing = _missing(known, await _applied(connection))
-            for name in missing:
-                await connection.execute(known[name])
-                await connection.execute(
-                    "insert into chatkit.migrations (name) values (%s)", (name,)
-                )
-            return missing
-    except psycopg.OperationalError as exc:
-        raise StoreUnavailableError(f"the database cannot be migrated now: {exc}") from exc
-    except psycopg.Error as exc:
-        raise StoreError(f"the database cannot be migrated: {exc}") from exc
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return await _apply_missing(dsn, known)
+        except psycopg.errors.LockNotAvailable as exc:
+            if tries == _TRIES:
+                raise StoreUnavailableError(
+                    "the database cannot be migrated now, and nothing was changed: something, "
+                    "perhaps a dump, holds a table that has to change; try again when it is over"
+                ) from exc
+        except psycopg.OperationalError as exc:
+            raise StoreUnavailableError(f"the database cannot be migrated now: {exc}") from exc
+        except psycopg.Error as exc:
+            raise StoreError(f"the database cannot be migrated: {exc}") from exc
+        await asyncio.sleep(_PAUSE)
+
+
+async def _apply_missing(dsn: str, known: dict[str, bytes]) -> list[str]:
+    async with (
+        await psycopg.AsyncConnection.connect(
+            connection_string(dsn), autocommit=True, prepare_threshold=None
+        ) as connection,
+        connection.transaction(),
+    ):
+        # Ends with the transaction: a session's lock would stay behind in a pooler.
+        await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        missing = _missing(known, await _applied(connection))
+        await connection.execute("select set_config('lock_timeout', %s, true)", (_WAIT,))
+        for name in missing:
+            await connection.execute(known[name])
+            await connection.execute("insert into chatkit.migrations (name) values (%s)", (name,))
+        return missing
 
 
 def compare(applied: set[str]) -> tuple[list[str], list[str]]:
