@@ -119,7 +119,11 @@ _FORGET_USAGE: Final = SQL("""
 """)
 
 _DATE_DELETED: Final = SQL("""
-    update chatkit.threads set deleted_at = now() where deleted and deleted_at is null
+    update chatkit.threads set deleted_at = now() where id in (
+        select id from chatkit.threads where deleted and deleted_at is null
+        order by id limit %(limit)s for update skip locked
+    )
+    returning id
 """)
 _FORGET_DELETED: Final = SQL("""
     delete from chatkit.threads where id in (
@@ -262,13 +266,16 @@ class Removals:
 
     async def forget_deleted(self) -> int:
         """Remove the places of threads that were deleted a month ago, and old erasures."""
-        await self._database.ask(
-            {"kept": KEPT_ERASURE}, _DATE_DELETED, _FORGET_ERASED_USAGE, _FORGET_ERASURES
-        )
-        forgotten = 0
+        await self._database.ask({"kept": KEPT_ERASURE}, _FORGET_ERASED_USAGE, _FORGET_ERASURES)
+        await self._repeat(_DATE_DELETED)
+        return await self._repeat(_FORGET_DELETED)
+
+    async def _repeat(self, statement: SQL) -> int:
+        """A batch at a time, so that no statement takes longer than it may; how many rows."""
+        values = {"kept": KEPT_PLACE, "limit": _BATCH}
+        done = 0
         while True:
-            values = {"kept": KEPT_PLACE, "limit": _BATCH}
-            [rows] = await self._database.ask(values, _FORGET_DELETED)
-            forgotten += len(rows)
+            [rows] = await self._database.ask(values, statement)
+            done += len(rows)
             if len(rows) < _BATCH:
-                return forgotten
+                return done

@@ -252,6 +252,23 @@ async def test_the_place_of_a_deleted_thread_is_given_up_after_a_month(
     assert await rows(database_url, usage) == [("ada",)]
 
 
+async def test_places_are_dated_and_given_up_some_at_a_time(
+    store: PostgresStore, database_url: str
+) -> None:
+    await execute(
+        database_url,
+        "insert into chatkit.threads (id, user_id, created_at, deleted, deleted_at)"
+        " select 'thr_' || n, 'ada', now(), true,"
+        " case when n > 250 then now() - interval '31 days' end"
+        " from generate_series(1, 500) n",
+    )
+
+    assert await store.forget_deleted() == 250
+
+    left = "select count(*), count(deleted_at) from chatkit.threads"
+    assert await rows(database_url, left) == [(250, 250)]
+
+
 async def test_one_server_at_a_time_does_a_chore(store: PostgresStore, database_url: str) -> None:
     # Not at the very first start.
     assert not await store.take_chore("tidy", "one", pause=3600)
