@@ -199,14 +199,15 @@ def _verifier(settings: Settings) -> TokenVerifier | None:
 
 
 def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz")
+    # Those who watch from outside often ask by HEAD.
+    @app.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> dict[str, Any]:
         """200 while the process lives."""
         return {"status": "ok", "pid": os.getpid()}
 
     asking: asyncio.Task[dict[str, Health]] | None = None
 
-    @app.get("/readyz")
+    @app.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz() -> Response:
         """How each part is; 503 where the server can't answer."""
         nonlocal asking

@@ -23,6 +23,15 @@ def test_health_names_each_part(server_url: str) -> None:
     assert httpx.get(f"{server_url}/healthz").json()["status"] == "ok"
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_told_by_head_beside_a_site(
+    start_server: StartServer, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "index.html").write_text("<h1>Docs</h1>")
+    with start_server(site_dir=tmp_path) as url:
+        assert httpx.head(f"{url}{path}").status_code == 200
+
+
 def test_an_engine_that_is_killed_is_started_again(
     start_server: StartServer, docs_data: Path
 ) -> None:
