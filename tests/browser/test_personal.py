@@ -83,6 +83,8 @@ def test_readers_save_their_chats(browser: Browser, server_url: str, tmp_path: P
         with page.expect_download() as download:
             page.get_by_role("button", name=EXPORT).click()
         download.value.save_as(tmp_path / "chats.jsonl")
+        # Also while it was busy: whoever works by keyboard stays there.
+        expect(page.get_by_role("button", name=EXPORT)).to_be_focused()
 
         assert download.value.suggested_filename.startswith("chats-20")
         lines = [json.loads(line) for line in (tmp_path / "chats.jsonl").read_text().splitlines()]

@@ -55,6 +55,10 @@ export function Personal({ chat, hasChats, canDelete, onDone }: PersonalProps) {
     onDone();
   };
   const busy = step.kind === "exporting" || step.kind === "deleting";
+  // While it is busy a button keeps its focus, and does nothing.
+  const unlessBusy = (act: () => void) => () => {
+    if (!busy) act();
+  };
   return (
     <div class="personal">
       {/* Always there, so that a screen reader hears what comes into it. */}
@@ -81,10 +85,10 @@ export function Personal({ chat, hasChats, canDelete, onDone }: PersonalProps) {
           <button
             type="button"
             class="text-button"
-            disabled={busy}
-            onClick={() => {
+            aria-disabled={busy}
+            onClick={unlessBusy(() => {
               run("exporting", exportAll);
-            }}
+            })}
           >
             {later().exportAll}
           </button>
@@ -93,10 +97,10 @@ export function Personal({ chat, hasChats, canDelete, onDone }: PersonalProps) {
               ref={deleteButton}
               type="button"
               class="text-button danger"
-              disabled={busy}
-              onClick={() => {
+              aria-disabled={busy}
+              onClick={unlessBusy(() => {
                 setStep({ kind: "asking" });
-              }}
+              })}
             >
               {later().deleteAll}
             </button>
