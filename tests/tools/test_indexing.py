@@ -307,6 +307,17 @@ async def test_a_page_that_another_source_brings_moves_to_it(place: Place) -> No
     assert (await passages.index(Pages("markdown", {"/b": "walrus"}))).removed == 0
 
 
+async def test_a_page_that_another_source_brings_as_it_was_moves_to_it_too(place: Place) -> None:
+    passages = await place.open()
+    await passages.index(Pages("old", {"/a": "walrus", "/b": "walrus"}))
+    brought = await passages.index(Pages("new", {"/a": "walrus"}))
+
+    assert (brought.unchanged, brought.written) == (1, 0)
+    assert (await passages.index(Pages("old", {"/b": "walrus"}))).removed == 0
+    assert (await passages.index(Pages("new", {"/c": "walrus"}))).removed == 1
+    assert sorted(await urls(passages, "walrus")) == ["/b", "/c"]
+
+
 async def test_a_source_that_has_nothing_changes_nothing(place: Place) -> None:
     passages = await place.open()
     await passages.index(Pages("/", {"/a": "walrus"}))

@@ -89,7 +89,9 @@ class _Tally:
     """Of what was written, in words that weigh anything."""
     replaced: list[Edition] = field(default_factory=list)
     renewed: list[tuple[list[str], str]] = field(default_factory=list)
-    """Passages of pages that are the same under another fingerprint."""
+    """Passages of pages that are the same under another fingerprint, or were another source's."""
+    moved: bool = False
+    """Whether any page was another source's."""
     fresh: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Version and language of the pages that the next generation has anew."""
     unreadable: list[UnreadableDocument] = field(default_factory=list)
@@ -170,13 +172,18 @@ class IndexRun:
                 if page not in self._tally.present
                 for id_ in waiting[page].ids
             ]
+            if not self._dry_run and self._tally.moved:
+                # A run of the source that had them would remove them meanwhile.
+                await self._begin_writing()
+            if not self._dry_run:
+                for ids, fingerprint in self._tally.renewed:
+                    await self._collection.set_payload(
+                        ids, {"source": source.name, "fingerprint": fingerprint}
+                    )
             if not self._dry_run and (self._changes or removed or abandoned):
                 await self._begin_writing()
                 await self._delete(abandoned)
                 await self._show(removed)
-            if not self._dry_run:
-                for ids, fingerprint in self._tally.renewed:
-                    await self._collection.set_payload(ids, {"fingerprint": fingerprint})
         finally:
             if self._writing:
                 # Nothing that goes wrong here may hide what went wrong before.
@@ -290,8 +297,10 @@ class IndexRun:
                     # The page is again as it was before the run that broke off.
                     self._stored.dead += waiting.ids
                     del self._stored.waiting[page]
-                if edition.fingerprint != document.fingerprint:
+                is_moved = edition.source != self._source_name
+                if is_moved or edition.fingerprint != document.fingerprint:
                     tally.renewed.append((edition.ids, document.fingerprint))
+                tally.moved = tally.moved or is_moved
                 self._keep(page)
                 return None
         if waiting:
