@@ -24,6 +24,8 @@ class EmbeddingServer(ThreadingHTTPServer):
         self.keys: set[str | None] = set()
         self.fails = False
         self.refused = 0
+        # What it takes of a text; longer ones are refused with all that came with them.
+        self.longest: int | None = None
         # Words that count as one: what dense vectors find and words do not.
         self.synonyms: dict[str, str] = {}
         # Models whose vectors have nothing to do with those of the others.
@@ -72,9 +74,14 @@ class _Handler(BaseHTTPRequestHandler):
         status, answer = (500, {"error": {"message": "out of order"}})
         if not self.server.fails and self.path == "/v1/embeddings":
             assert body["encoding_format"] == "float"
-            self.server.inputs += body["input"]
-            self.server.batches.append(len(body["input"]))
-            status, answer = 200, self._answer(body)
+            longest = self.server.longest
+            if longest is not None and max(map(len, body["input"])) > longest:
+                self.server.refused += 1
+                status, answer = 400, {"error": {"message": "maximum context length exceeded"}}
+            else:
+                self.server.inputs += body["input"]
+                self.server.batches.append(len(body["input"]))
+                status, answer = 200, self._answer(body)
         else:
             self.server.refused += 1
         content = json.dumps(answer).encode()

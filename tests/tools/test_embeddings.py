@@ -34,3 +34,21 @@ async def test_empty_and_endless_texts_are_made_acceptable(embedder: EmbeddingSe
 
     assert embedder.inputs[0] == " "
     assert len(embedder.inputs[1]) == 16_000
+
+
+async def test_a_text_too_long_for_the_model_is_cut_until_it_fits(
+    embedder: EmbeddingServer,
+) -> None:
+    embedder.longest = 5_000
+    async with OpenAIEmbeddings("hashed", base_url=embedder.url) as embeddings:
+        # Of Chinese, 16,000 characters are twice the tokens that models take.
+        vectors = await embeddings.embed(["short", "文" * 16_000])
+
+        assert vectors[0] == pytest.approx(embedder.embed("short"))
+        assert embedder.inputs == ["short", "文" * 4_000]
+        assert embedder.refused == 2
+        embedder.longest = 0
+        with pytest.raises(openai.BadRequestError, match="maximum context length"):
+            await embeddings.embed(["one that is refused for another reason"])
+        # Not asked for again and again, where it can't be too long.
+        assert embedder.refused == 3

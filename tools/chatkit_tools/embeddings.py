@@ -15,8 +15,12 @@ _AT_ONCE = 4
 # A model on a laptop's processor embeds some texts a second, and four requests wait in its queue.
 # Whoever can't wait so long, like a search, has a limit of its own.
 _SECONDS = 300.0
-# Below the 8,192 tokens that such models take, even for code.
+# Below the 8,192 tokens that such models take, for most code too.
 _MAX_CHARS = 16_000
+# How services refuse a text that is too long all the same: there are models that take 512 tokens,
+# and scripts and data of which each character is one. So long no model finds these.
+_REFUSALS = frozenset({400, 413, 422})
+_SHORT_CHARS = 500
 
 
 class Embeddings(Protocol):
@@ -102,21 +106,33 @@ class OpenAIEmbeddings:
         return [vector for task in tasks for vector in task.result()]
 
     async def _embed_batch(self, texts: Sequence[str]) -> list[list[float]]:
+        from openai import APIStatusError
+
         # An empty text is refused by some services.
         wanted = [text[:_MAX_CHARS] or " " for text in texts]
         async with self._gate:
-            # Asked for as floats: compatible servers rarely know the packed format.
-            if self._wanted:
-                answer = await self._client.embeddings.create(
-                    model=self._model,
-                    input=wanted,
-                    encoding_format="float",
-                    dimensions=self._wanted,
-                )
-            else:
-                answer = await self._client.embeddings.create(
-                    model=self._model, input=wanted, encoding_format="float"
-                )
+            while True:
+                try:
+                    return await self._ask(wanted)
+                except APIStatusError as exc:
+                    longest = max(map(len, wanted))
+                    if exc.status_code not in _REFUSALS or longest <= _SHORT_CHARS:
+                        raise
+                wanted = [text[: longest // 2] for text in wanted]
+
+    async def _ask(self, wanted: list[str]) -> list[list[float]]:
+        # Asked for as floats: compatible servers rarely know the packed format.
+        if self._wanted:
+            answer = await self._client.embeddings.create(
+                model=self._model,
+                input=wanted,
+                encoding_format="float",
+                dimensions=self._wanted,
+            )
+        else:
+            answer = await self._client.embeddings.create(
+                model=self._model, input=wanted, encoding_format="float"
+            )
         vectors = [entry.embedding for entry in sorted(answer.data, key=lambda entry: entry.index)]
         if len(vectors) != len(wanted):
             raise ValueError(f"{self._model} gave {len(vectors)} vectors for {len(wanted)} texts")
