@@ -133,12 +133,15 @@ class Database:
             return Flight(await self._fly(statements, 6 if patient else 1), retried=False)
         except psycopg.OperationalError as exc:
             logger.info("a database connection failed, trying another one: %s", exc)
-        # One dropped connection is seldom alone: a restart takes all idle ones.
-        await self._pool.drain()
+            broken = not _is_said(exc)
+        if broken:
+            # One dropped connection is seldom alone: a restart takes all idle ones.
+            await self._pool.drain()
         try:
-            return Flight(await self._fly(statements), retried=True)
+            return Flight(await self._fly(statements), retried=broken)
         except psycopg.OperationalError as exc:
-            self._start_probe()
+            if not _is_said(exc):
+                self._start_probe()
             raise StoreUnavailableError(f"the database failed: {exc}") from exc
 
     async def ask(self, values: Mapping[str, Any], *queries: Query) -> list[list[Row]]:
@@ -162,9 +165,11 @@ class Database:
             # A former primary, until the address leads to the new one.
             raise StoreUnavailableError(f"the database takes no writes: {exc}") from exc
         except TimeoutError as exc:
-            self._start_probe()
+            # Where others had answers meanwhile, it only waits for a row that somebody holds.
+            if self._answered_at < started_at:
+                self._start_probe()
             raise StoreUnavailableError("the database does not answer") from exc
-        except psycopg.errors.QueryCanceled as exc:
+        except (psycopg.errors.QueryCanceled, psycopg.errors.TransactionTimeout) as exc:
             raise StoreUnavailableError(f"the database took too long: {exc}") from exc
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
             # Its first line: the others quote the statement.
@@ -174,9 +179,11 @@ class Database:
             ) from exc
         except psycopg.errors.UniqueViolation as exc:
             raise IdTakenError(f"the id exists elsewhere: {exc.diag.constraint_name}") from exc
-        except psycopg.OperationalError:
-            raise
         except psycopg.Error as exc:
+            # Class 54: a value that is too large for the database stays so.
+            refused = (exc.sqlstate or "").startswith("54")
+            if isinstance(exc, psycopg.OperationalError) and not refused:
+                raise
             found = exc.diag.message_primary or type(exc).__name__
             raise StoreError(f"the database refused a statement: {found}") from exc
 
@@ -219,6 +226,14 @@ class Database:
                 logger.warning("the database is back")
                 self._probe = None
                 return
+
+
+def _is_said(error: psycopg.OperationalError) -> bool:
+    """Whether it came over a connection that is as good as before: a conflict with another write,
+    a lock that did not come, a disk that is full.
+    """
+    state = error.sqlstate or ""
+    return state[:2] in ("40", "53", "55") and state != "53300"
 
 
 def _unwatched(statements: int) -> AbstractContextManager[None]:

@@ -1,0 +1,86 @@
+"""What the database refuses, or does not do in time, without being away."""
+
+import asyncio
+import secrets
+
+import psycopg
+import pytest
+
+from chatkit_stores import PostgresStore, StoreError, StoreUnavailableError
+from tests.fixtures.postgres import ADA, User, rows
+from tests.stores.items import thread
+
+OTHERS = "datname = current_database() and pid <> pg_backend_pid()"
+# A name longer than a row of an index, and not to be compressed.
+ENDLESS = User(secrets.token_hex(8000))
+
+
+async def test_a_lock_that_does_not_come_is_not_taken_for_an_outage(direct_url: str) -> None:
+    """A role may have a `lock_timeout`; whoever holds one row must not hold up everybody."""
+    async with (
+        PostgresStore.open(f"{direct_url}&options=-clock_timeout%3D50ms") as store,
+        await psycopg.AsyncConnection.connect(direct_url) as holder,
+    ):
+        await store.save_thread(thread(), ADA)
+        await holder.execute("select * from chatkit.threads for update")
+
+        with pytest.raises(StoreUnavailableError, match="lock timeout"):
+            await store.save_thread(thread(title="T"), ADA)
+
+        assert not store.is_away
+        await store.ping()
+
+
+async def test_a_slow_statement_is_not_taken_for_an_outage_while_others_are_answered(
+    direct_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit_stores.database._ANSWER_WITHIN", 0.5)
+    async with (
+        PostgresStore.open(direct_url) as store,
+        await psycopg.AsyncConnection.connect(direct_url) as holder,
+    ):
+        await store.save_thread(thread(), ADA)
+        await holder.execute("select * from chatkit.threads for update")
+        blocked = asyncio.create_task(store.save_thread(thread(title="T"), ADA))
+        while not blocked.done():
+            await store.ping()
+
+        with pytest.raises(StoreUnavailableError, match="does not answer"):
+            await blocked
+        assert not store.is_away
+
+
+async def test_what_the_database_has_no_room_for_is_refused_and_no_outage(
+    store: PostgresStore,
+) -> None:
+    with pytest.raises(StoreError, match="index row") as refused:
+        await store.save_thread(thread(), ENDLESS)
+
+    assert not isinstance(refused.value, StoreUnavailableError)
+    assert not store.is_away
+
+
+async def test_two_writes_that_may_not_be_one_after_the_other_are_tried_again(
+    direct_url: str,
+) -> None:
+    stricter = f"{direct_url}&options=-cdefault_transaction_isolation%3Dserializable"
+    async with (
+        PostgresStore.open(stricter, max_size=1) as store,
+        await psycopg.AsyncConnection.connect(direct_url) as holder,
+    ):
+        await store.save_thread(thread(), ADA)
+        used = await rows(direct_url, f"select pid from pg_stat_activity where {OTHERS}")
+        await holder.execute("update chatkit.threads set title = '\"By another\"'")
+        blocked = asyncio.create_task(
+            store.update_thread("thr_1", {"metadata": {"a": 1}}, context=ADA)
+        )
+        async with asyncio.timeout(10):
+            while not await rows(
+                direct_url, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            ):
+                pass
+        await holder.commit()
+
+        assert (await blocked).title == "By another"
+        # Over the same connections.
+        assert used == await rows(direct_url, f"select pid from pg_stat_activity where {OTHERS}")
