@@ -668,10 +668,25 @@ def read_settings(values: Mapping[str, Any] | None = None) -> Settings:
     Raises:
         SettingsError: naming each wrong setting, its value unless secret, and the fix.
     """
+    given = values or {}
+    # What begins with an underscore is for pydantic. Any other name would be passed over: the
+    # environment is full of variables that are none of ours.
+    unknown = [name for name in given if name not in Settings.model_fields and name[:1] != "_"]
+    if unknown:
+        raise SettingsError("\n".join(map(_correct, unknown)))
     try:
-        return Settings(**(values or {}))
+        return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(_explain(error, values or {})) from None
+        raise SettingsError(_explain(error, given)) from None
+
+
+def _correct(name: str) -> str:
+    from difflib import get_close_matches
+
+    names = list(Settings.model_fields)
+    meant = get_close_matches(name.removeprefix("CHATKIT_").lower(), names, 1, 0.8)
+    hint = "their names are those of the variables, without CHATKIT_ and in small letters"
+    return f"there is no setting {name!r}; {f'did you mean {meant[0]!r}?' if meant else hint}"
 
 
 def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:

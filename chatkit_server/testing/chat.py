@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from chatkit_server.server import DocsServer
 
 _UNLIMITED = dict.fromkeys(
-    ["visitor_messages", "address_messages", "visitor_requests", "address_requests"], "off"
-)
+    [
+        "visitor_messages", "address_messages", "visitor_requests", "address_requests",
+        "visitor_exports",
+    ],
+    "off",
+)  # fmt: skip
 
 
 @contextmanager
@@ -46,6 +50,9 @@ def open_chat(
         server_class: A `DocsServer` of one's own, with actions for example.
         settings: Others by the names of their fields: `tools="acme_docs.tools:service_status"`,
             `agent`, `site_url`, `own_answers`.
+
+    Raises:
+        SettingsError: one of them is wrong, or is none.
     """
     # Short, since a socket's path has to fit into 108 bytes, and open to the user as whom
     # PostgreSQL runs when we are root.

@@ -157,6 +157,23 @@ def test_visitors_are_welcome_unless_tokens_are_configured() -> None:
     assert read_settings({**token, "allow_anonymous": True}).anonymous
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("tool", "there is no setting 'tool'; did you mean 'tools'?"),
+        ("site_nam", "there is no setting 'site_nam'; did you mean 'site_name'?"),
+        ("CHATKIT_TOOLS", "there is no setting 'CHATKIT_TOOLS'; did you mean 'tools'?"),
+        ("DATABASE_URL", "there is no setting 'DATABASE_URL'; did you mean 'database_url'?"),
+        ("colour", "there is no setting 'colour'; their names are those of the variables"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_from_python(given: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(said)) as raised:
+        read_settings({given: "hunter2", "site_name": "Acme"})
+
+    assert "hunter2" not in str(raised.value)
+
+
 def test_every_setting_is_in_the_example_and_in_the_docs() -> None:
     variables = {variable(name, field) for name, field in Settings.model_fields.items()}
     example = (ROOT / ".env.example").read_text()
@@ -166,6 +183,27 @@ def test_every_setting_is_in_the_example_and_in_the_docs() -> None:
     assert {
         name for name in re.findall(r"`([A-Z][A-Z_]+)`", page) if name in variables
     } == variables
+
+
+def test_the_docs_give_the_defaults_that_there_are() -> None:
+    page = (ROOT / "web/site/docs/configuration.md").read_text()
+    told = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", page, re.MULTILINE))
+    plain = {
+        variable(name, field): field.default
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.default, bool | int | float | str) and field.default != ""
+    }
+    assert len(plain) > 20
+
+    wrong = {name: told[name] for name, default in plain.items() if not _says(told[name], default)}
+    assert not wrong
+
+
+def _says(told: str, default: object) -> bool:
+    first = str(re.findall(r"`(.*?)`", told)[0])
+    if isinstance(default, bool):
+        return first in (str(int(default)), str(default).lower())
+    return first == (f"{default:g}" if isinstance(default, float) else str(default))
 
 
 @pytest.mark.parametrize("language", get_args(Languages))

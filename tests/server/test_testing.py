@@ -24,6 +24,7 @@ from chatkit.widgets import Button, Card
 from openai import AsyncOpenAI
 
 from chatkit_server.context import RequestContext
+from chatkit_server.errors import SettingsError
 from chatkit_server.server import DocsServer
 from chatkit_server.testing import Call, Citation, Say, ScriptedModel, Visitor, open_chat
 
@@ -60,6 +61,11 @@ async def test_an_agent_runs_against_the_script(
 def test_waiting_for_what_never_comes_is_a_timeout() -> None:
     with ScriptedModel(Say("So.")) as model, pytest.raises(TimeoutError):
         model.wait_for(lambda m: bool(m.requests), timeout=0.01)
+
+
+def test_a_setting_that_is_none_is_told_to_the_test() -> None:
+    with pytest.raises(SettingsError, match="did you mean 'own_answers'"), open_chat(own_answer=1):
+        pass
 
 
 HOURS = {"hours.md": "# Shop\n\n## Opening hours\n\nThe shop in Bern is open from 8 to 20.\n"}
