@@ -12,7 +12,10 @@ from typing import Any
 
 
 class EmbeddingServer(ThreadingHTTPServer):
-    """`inputs` has every text that was embedded; `fails` makes it answer 500, `refused` times."""
+    """`inputs` has every text that was embedded.
+
+    `fails` makes it refuse requests with `status`, `refused` times, and repeat what it got.
+    """
 
     daemon_threads = True
 
@@ -23,6 +26,7 @@ class EmbeddingServer(ThreadingHTTPServer):
         self.batches: list[int] = []
         self.keys: set[str | None] = set()
         self.fails = False
+        self.status = 500
         self.refused = 0
         # What it takes of a text; longer ones are refused with all that came with them.
         self.longest: int | None = None
@@ -71,7 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server.fails and self.path == "/v1/chat/completions":
             self._chat()
             return
-        status, answer = (500, {"error": {"message": "out of order"}})
+        sent = {"input": body.get("input"), "key": self.headers["Authorization"]}
+        status, answer = (self.server.status, {"error": {"message": "out of order", **sent}})
         if not self.server.fails and self.path == "/v1/embeddings":
             assert body["encoding_format"] == "float"
             longest = self.server.longest

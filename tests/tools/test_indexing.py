@@ -493,6 +493,19 @@ async def test_an_embedding_service_that_is_away_is_said_in_whole_sentences(
                 await passages.index(docs_folder)
 
 
+async def test_a_key_that_a_service_refuses_is_not_repeated(
+    place: Place, embedder: EmbeddingServer
+) -> None:
+    embedder.fails, embedder.status = True, 401
+    async with OpenAIEmbeddings("hashed", base_url=embedder.url, api_key="sk-1") as embeddings:
+        passages = await place.open(embeddings=embeddings)
+        with pytest.raises(EmbeddingsError, match="status 401") as refused:
+            await passages.index(Pages("/", {"/0": "walrus"}))
+
+    assert embedder.keys == {"Bearer sk-1"}
+    assert "sk-1" not in str(refused.value)
+
+
 async def test_a_reader_is_answered_from_the_version_of_the_page(place: Place) -> None:
     passages = await place.open()
     await passages.index(Pages("2", {"/docs/a": "walrus", "/docs/b": "walrus"}, version="2.0"))

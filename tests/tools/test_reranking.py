@@ -53,7 +53,7 @@ async def test_long_texts_are_cut(service: RerankServer) -> None:
 @pytest.mark.parametrize(
     ("says", "message"),
     [
-        ((401, {"message": "invalid api token"}), "answered 401: .*invalid api token"),
+        ((401, {"message": "invalid api token"}), "answered 401$"),
         ((200, {"results": [{"index": 0, "relevance_score": 1.0}]}), "a score for each text"),
         ((200, {"results": [{"index": "x", "relevance_score": None}]}), "a score for each text"),
         ((200, {"detail": "Not Found"}), "a score for each text"),
@@ -104,7 +104,7 @@ async def test_a_service_that_fails_is_left_alone_for_a_while(
     service: RerankServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     ranked = candidates(TEXTS)
-    service.says = (503, {"message": "loading the model"})
+    service.says = (422, {"detail": [{"msg": "Field required", "input": "back up night"}]})
     async with HttpReranker(f"{service.url}/rerank") as reranker:
         reranking = Reranking(reranker)
         with caplog.at_level(logging.WARNING):
@@ -113,7 +113,7 @@ async def test_a_service_that_fails_is_left_alone_for_a_while(
 
     assert len(service.requests) == 1
     (record,) = caplog.records
-    assert "loading the model" in record.getMessage()
+    assert "answered 422" in record.getMessage()
     assert "back up night" not in record.getMessage()
 
 

@@ -167,7 +167,7 @@ async def test_an_embedding_service_that_is_down_is_named(
         found = await look(place, mapping=LANGCHAIN, embeddings=model)
 
     assert found["embeddings"].status == "error"
-    assert "out of order" in found["embeddings"].message
+    assert "does not answer: InternalServerError, status 500" in found["embeddings"].message
     assert "model" not in found
 
 

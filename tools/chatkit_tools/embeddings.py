@@ -56,6 +56,14 @@ def open_embeddings(
     return OpenAIEmbeddings(model, base_url=base_url, api_key=api_key, size=size)
 
 
+def failure(error: Exception) -> str:
+    """What failed, for a log: of a service's answer the status, since some quote key and texts."""
+    name, status = type(error).__name__, getattr(error, "status_code", None)
+    if status is not None:
+        return f"{name}, status {status}"
+    return f"{name}: {error}" if str(error) else name
+
+
 class OpenAIEmbeddings:
     """Vectors from OpenAI or a compatible server; close it, or use it in `async with`."""
 

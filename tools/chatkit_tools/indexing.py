@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from chatkit_tools.collection import DENSE, LEXICAL, Collection, Shape
 from chatkit_tools.editions import order_locales, order_versions
-from chatkit_tools.embeddings import Embeddings
+from chatkit_tools.embeddings import Embeddings, failure
 from chatkit_tools.errors import (
     CollectionError,
     CollectionMismatchError,
@@ -510,7 +510,9 @@ async def _embed(embeddings: Embeddings, texts: Sequence[str]) -> list[list[floa
     try:
         return await embeddings.embed(texts)
     except Exception as exc:  # services fail in ways of their own
-        reason = str(exc).rstrip(". ") or type(exc).__name__
+        # Of a refusal only the kind: some services repeat the key in it.
+        refused = getattr(exc, "status_code", None) in (401, 403)
+        reason = failure(exc) if refused else str(exc).rstrip(". ") or type(exc).__name__
         raise EmbeddingsError(
             f"the embedding model {embeddings.model!r} failed: {reason}. What readers see was not"
             " changed; what was embedded is kept for the next run"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from chatkit_tools.collection import Collection, Found, Query, Shape
 from chatkit_tools.connection import connect_place
-from chatkit_tools.embeddings import Embeddings
+from chatkit_tools.embeddings import Embeddings, failure
 from chatkit_tools.errors import CollectionMismatchError, SearchUnavailableError
 from chatkit_tools.indexing import IndexRun, IndexSummary, NoSource, Progress, check_size
 from chatkit_tools.lexical import Lexical, SparseVector
@@ -254,7 +254,7 @@ class Passages:
             check = await compare(samples, self._embeddings)
         except Exception as exc:  # services fail in ways of their own
             raise SearchUnavailableError(
-                f"the embedding model {self._embeddings.model!r} does not answer: {exc!r}"
+                f"the embedding model {self._embeddings.model!r} does not answer: {failure(exc)}"
             ) from exc
         self._other_model = ""
         if check and check.verdict == "other":
@@ -439,7 +439,9 @@ class Passages:
         except Exception as exc:  # services fail in ways of their own
             self._rests_until = time.monotonic() + _REST
             logger.warning(
-                "embedding a query failed, searching by words alone for %.0f s: %r", _REST, exc
+                "embedding a query failed, searching by words alone for %.0f s: %s",
+                _REST,
+                failure(exc),
             )
             return []
         if measured:

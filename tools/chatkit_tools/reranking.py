@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import httpx
 
 from chatkit_tools.collection import Found
-from chatkit_tools.embeddings import HERE
+from chatkit_tools.embeddings import HERE, failure
 
 if TYPE_CHECKING:
     from chatkit_tools.local_models import FastEmbedReranker
@@ -20,7 +20,6 @@ logger = logging.getLogger("chatkit_tools")
 CANDIDATES = 30
 # Models read 512 tokens at least, and cut what is longer; some services refuse it.
 _MAX_CHARS = 4_000
-_MAX_ANSWER_CHARS = 300
 # How long a search waits for the new order, and goes without one after it did not come.
 _PATIENCE = 3.0
 _REST = 10.0
@@ -61,7 +60,9 @@ class Reranking:
                 raise RerankError(f"it gave {len(scores)} scores for {len(first)} texts")
         except Exception as exc:  # services fail in ways of their own
             self._rests_until = time.monotonic() + _REST
-            logger.warning("reranking failed, searching without it for %.0f s: %r", _REST, exc)
+            logger.warning(
+                "reranking failed, searching without it for %.0f s: %s", _REST, failure(exc)
+            )
             return ranked
         places = sorted(range(len(first)), key=lambda place: -scores[place])
         lowest = min(scores)
@@ -115,16 +116,15 @@ class HttpReranker:
             work.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
         if not response.is_success:
-            raise RerankError(
-                f"the reranking service answered {response.status_code}:"
-                f" {response.text[:_MAX_ANSWER_CHARS]}"
-            )
+            # Not with its words: some quote the request, and so the reader's question.
+            raise RerankError(f"the reranking service answered {response.status_code}")
         try:
             return _read_scores(response.json(), len(texts))
         except (ValueError, LookupError, TypeError, AttributeError) as exc:
             raise RerankError(
-                f"the reranking service did not answer with a score for each text: {exc!r}"
-            ) from exc
+                "the reranking service did not answer with a score for each text"
+                f" ({type(exc).__name__})"
+            ) from None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from chatkit_tools.collection import Collection
 from chatkit_tools.connection import Connection, connect_place
-from chatkit_tools.embeddings import Embeddings
+from chatkit_tools.embeddings import Embeddings, failure
 from chatkit_tools.errors import CollectionError, CollectionMismatchError
 from chatkit_tools.findings import (
     Finding,
@@ -307,7 +307,8 @@ class Survey:
                 Finding(
                     "embeddings",
                     "error",
-                    f"The embedding model {self._embeddings.model!r} does not answer: {error}",
+                    f"The embedding model {self._embeddings.model!r} does not answer: "
+                    f"{failure(error)}",
                     "Check CHATKIT_EMBEDDING_MODEL, OPENAI_BASE_URL and OPENAI_API_KEY.",
                 )
             ]
@@ -337,7 +338,8 @@ class Survey:
         try:
             check = await compare(samples, self._embeddings)
         except Exception as error:  # as above
-            return [Finding("model", "warning", f"The model could not be compared: {error}")]
+            message = f"The model could not be compared: {failure(error)}"
+            return [Finding("model", "warning", message)]
         if check is None:
             return []
         status: Status = {"same": "ok", "unclear": "warning", "other": "error"}[check.verdict]  # type: ignore[assignment]
