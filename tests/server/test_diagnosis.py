@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from chatkit_stores.inspection import Inspection, inspect
 from tests.fixtures.postgres import DatabaseServer, execute
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.s3 import Storage
+from tests.named import ROOT
 from tests.tools.rerank_server import RerankServer
 
 NOWHERE = "http://127.0.0.1:9"
@@ -331,3 +333,21 @@ def test_traces_are_mentioned_where_they_are_asked_for(monkeypatch: pytest.Monke
     assert check_traces() == []
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     assert [check.status for check in check_traces()] == ["ok"]
+
+
+def test_the_docs_explain_every_check() -> None:
+    sources = [
+        ROOT / "chatkit_server/doctor.py",
+        *(ROOT / "chatkit_server/diagnosis").glob("*.py"),
+        *(ROOT / "tools/chatkit_tools").glob("*.py"),
+    ]
+    made = {
+        name
+        for source in sources
+        for name in re.findall(r'\b(?:Check|Finding)\(\s*"([a-z]+)"', source.read_text())
+    }
+    page = (ROOT / "web/site/docs/watching.md").read_text()
+    table = page.partition("| check | what is looked at |")[2].partition("\n\n")[0]
+    explained = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+
+    assert set(re.findall(r"`([a-z]+)`", " ".join(explained))) == made

@@ -18,7 +18,7 @@ const figures = [
   },
   {
     value: "0 lost",
-    text: "answers, messages or words, over 20 kills of the server and 20 outages of its database",
+    text: "of what a reader was told is done, over 20 kills of the server and 20 outages of its database",
     link: { to: "/docs/faults", label: "What faults cost" },
   },
   {
