@@ -15,6 +15,8 @@ from qdrant_edge import (
     StopwordsSet,
 )
 
+from chatkit_tools.unspaced import read_runs, space_out
+
 # Fields are weighed apart and added. In one text with the title in front, a title would only count
 # for long, and a word of it would be worth less in a passage that repeats the word.
 _TITLE = 1.0
@@ -76,18 +78,28 @@ class Lexical:
 
     def count(self, text: LexicalText) -> int:
         """Count the words of the text that weigh anything."""
-        return round(sum(self._counter.embed_document(text.text).values))
+        return round(sum(self._counter.embed_document(space_out(text.text)).values))
 
     def tokens(self, text: str | LexicalText) -> list[int]:
         """Return the tokens of `text`, each once."""
-        return list(self._counter.embed_query(str(text)).indices)
+        return list(self._counter.embed_query(space_out(str(text))).indices)
 
     def counts(self, text: str) -> dict[int, int]:
         """Count each token of `text`."""
-        found = self._counter.embed_document(text)
+        found = self._counter.embed_document(space_out(text))
         return {
             token: round(value) for token, value in zip(found.indices, found.values, strict=True)
         }
+
+    def runs(self, text: str) -> list[tuple[list[int], int]]:
+        """Return the tokens of each stretch of `text` without spaces, and of how many characters.
+
+        They are in their order, and overlap.
+        """
+        return [
+            ([token for part in parts for token in self._counter.embed_query(part).indices], size)
+            for parts, size in read_runs(text)
+        ]
 
     def weigh_query(self, text: str) -> SparseVector:
         """Weigh a query: what it says again and again weighs more, but not in proportion."""
@@ -101,7 +113,7 @@ class Lexical:
         return [self._weigh(text, body) for text in texts]
 
     def _weigh(self, text: LexicalText, body: Bm25) -> SparseVector:
-        found = body.embed_document(text.text)
+        found = body.embed_document(space_out(text.text))
         weights = defaultdict(float, zip(found.indices, found.values, strict=True))
         for name, weight in (
             (text.title, _TITLE),
@@ -109,7 +121,7 @@ class Lexical:
             (text.above, _HEADINGS_ABOVE),
         ):
             if name:
-                found = self._names.embed_document(name)
+                found = self._names.embed_document(space_out(name))
                 for token, value in zip(found.indices, found.values, strict=True):
                     weights[token] += weight * value
         return SparseVector(list(weights), list(weights.values()))

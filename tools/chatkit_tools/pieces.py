@@ -10,6 +10,7 @@ from markdown_it.token import Token
 
 from chatkit_tools.anchors import Anchors, split_custom_id
 from chatkit_tools.markup import reduce_markup
+from chatkit_tools.unspaced import count_words
 
 MAX_WORDS = 180
 
@@ -177,7 +178,7 @@ def _units(
 def _parts(block: Token, tokens: list[Token], lines: list[str], max_words: int) -> Iterator[str]:
     assert block.map  # noqa: S101 - only tokens with a map are blocks
     text = _slice(lines, *block.map)
-    if _count_words(text) <= max_words:
+    if count_words(text) <= max_words:
         if text:
             yield text
     elif block.type in _LIST_OPENS:
@@ -212,7 +213,7 @@ def _fill(units: Sequence[str] | Iterator[str], max_words: int, between: str = "
     held: list[str] = []
     words = 0
     for unit in units:
-        size = _count_words(unit)
+        size = count_words(unit)
         if held and words + size > max_words:
             pieces.append(between.join(held))
             held, words = [], 0
@@ -228,7 +229,3 @@ def _slice(lines: list[str], start: int, end: int) -> str:
     while taken and not taken[0]:
         taken.pop(0)
     return "\n".join(taken).rstrip()
-
-
-def _count_words(text: str) -> int:
-    return len(text.split())

@@ -39,6 +39,15 @@ _ASKING = {
     doesn didn isn aren won couldn wouldn shouldn i'm i've don't doesn't isn't can't
     """
 }
+# So much of a question is looked at for parts across the borders of words, which takes its time.
+_BRIDGED = 500
+# Of scripts without spaces, which are cut alike whatever language is set.
+_ASKING_UNSPACED = """
+    如何 怎么 怎样 怎麼 怎樣 什么 什麼 为什么 為什麼 是否 能不能 可以 可不可以 请问 請問
+    哪里 哪裡 哪个
+    どう どの どこ なぜ すれば ですか ますか でしょうか したい 教えて ください
+    อย่างไร ยังไง ไหม ทำไม อะไร ได้ไหม
+"""
 
 
 class Point(Protocol):
@@ -87,18 +96,20 @@ class Reading:
     def __init__(self, question: str, rarities: Mapping[int, float], lexical: Lexical) -> None:
         """`rarities` of the question's words, by token."""
         counts = lexical.counts(question)
-        asking = _asking(lexical.language)
+        self._asking = asking = _asking(lexical.language)
         self._lexical = lexical
         self._rarities = {token: rarities.get(token, 1.0) for token in counts}
         self._weights = {
             token: rarity * counts[token] * (_ASKING_WEIGHT if token in asking else 1.0)
             for token, rarity in self._rarities.items()
         }
+        self._runs = lexical.runs(question[:_BRIDGED])
         self._tokens: dict[str, frozenset[int]] = {}
 
     def coverage(self, points: Iterable[Point]) -> float:
         """Return the part of the question's words that passages have together."""
-        return measure_coverage(self._rarities, frozenset().union(*map(self._read, points)))
+        present = self._bridge(frozenset().union(*map(self._read, points)))
+        return measure_coverage(self._rarities, present)
 
     def judge(
         self, best: Sequence[Point], dense: Sequence[Point], scale: "Scale | None"
@@ -113,10 +124,29 @@ class Reading:
             farthest = min(cosines.values())
             relatedness = scale.place(max(cosines.get(point.id, farthest) for point in best))
         coverage = max(
-            (measure_coverage(self._weights, self._read(point)) for point in best),
+            (measure_coverage(self._weights, self._bridge(self._read(point))) for point in best),
             default=0.0,
         )
         return Evidence(coverage, len(self._weights), relatedness)
+
+    def _bridge(self, present: frozenset[int]) -> frozenset[int]:
+        """Add what is no word, but stands across the border of two that are there.
+
+        In a script without spaces such parts are rare, and would count as what is missing most.
+        """
+        across = set()
+        known = present | self._asking
+        for run, size in self._runs:
+            there = [token in known for token in run]
+            # Each list says it of a neighbour, which at the ends of the run is not there.
+            before = [[False] * step + there for step in range(1, size)]
+            after = [there[step:] + [False] * step for step in range(1, size)]
+            across |= {
+                token
+                for token, *around in zip(run, *before, *after, strict=False)
+                if any(around[: size - 1]) and any(around[size - 1 :])
+            }
+        return present | across
 
     def _read(self, point: Point) -> frozenset[int]:
         if point.lexical is not None:
@@ -204,5 +234,4 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
 
 @cache
 def _asking(language: str) -> frozenset[int]:
-    words = _ASKING.get(language)
-    return frozenset(Lexical(language).tokens(words)) if words else frozenset()
+    return frozenset(Lexical(language).tokens(_ASKING.get(language, "") + _ASKING_UNSPACED))
