@@ -10,7 +10,7 @@ from tests.tools.test_indexing import Pages
 
 PAGES = {
     "/zh/install": "使用包管理器安装插件。安装完成后，在配置文件中启用该插件，并重新启动。",
-    "/zh/database": "服务器把会话保存在 Postgres 数据库里。用环境变量 `DATABASE_URL` 设置连接字符串。",
+    "/zh/database": "服务器把会话保存在 Postgres 数据库里。用 `DATABASE_URL` 设置连接字符串。",
     "/zh/limits": "为了防止滥用，每个访客每分钟最多可以提出二十个问题。超过限制时返回状态码 429。",
     "/zh/backup": "每天晚上用 pg_dump 备份数据库，并把备份文件复制到另一台机器上。",
     "/ja/install": "パッケージマネージャーでプラグインをインストールし、設定で有効にします。",
