@@ -219,8 +219,9 @@ def test_only_listed_origins_may_call_and_errors_carry_cors_headers(
 
 
 def test_other_methods_and_paths_are_refused(server_url: str) -> None:
-    assert httpx.get(f"{server_url}/chatkit").status_code == 405
-    assert httpx.get(f"{server_url}/nothing-here").status_code == 404
+    for path, status in (("/chatkit", 405), ("/nothing-here", 404)):
+        response = httpx.get(f"{server_url}{path}")
+        assert (response.status_code, response.json()["error"]["code"]) == (status, "http_error")
 
 
 def test_an_unknown_field_and_null_bytes_are_taken(ada: Client) -> None:
