@@ -13,6 +13,7 @@ _GREETINGS = frozenset(
     hi hello hey hiya howdy greetings morning afternoon evening sup
     hallo moin servus guten grüezi bonjour salut bonsoir coucou
     hola buenas buenos ciao olá
+    你好 您好 大家好 こんにちは こんばんは おはよう おはようございます
     """.split()  # noqa: SIM905
 )
 _THANKS = frozenset(
@@ -20,7 +21,8 @@ _THANKS = frozenset(
     thanks thank thx ty cheers great perfect awesome nice cool excellent wonderful amazing
     brilliant ok okay bye goodbye works worked helped helpful solved sorry lol
     dank danke dankeschön super toll prima klasse tschüss geklappt
-    merci parfait génial gracias perfecto genial vale adiós adios obrigado grazie
+    merci parfait génial gracias perfecto genial vale adiós adios obrigado obrigada grazie
+    谢谢 谢谢你 谢谢您 多谢 感谢 謝謝 好的 再见 ありがとう ありがとうございます ありがとうございました
     """.split()  # noqa: SIM905
 )
 _BESIDE = frozenset(

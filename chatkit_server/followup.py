@@ -142,6 +142,16 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 
+# Chinese and Japanese set no spaces, so that words can't be counted there.
+_UNSPACED = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]")
+_UNSPACED_LEANS = re.compile(
+    r"它|(?:[这那][个些样]|[這那][個些樣])(?!网站|網站|文档|文檔|项目|插件|服务器|库|软件|页面)"
+    r"|呢\W*$|怎[么麼](?:做|办|辦|弄)\W*$|(?:还是|仍然|還是)不行|上面的?|刚才|剛才"
+    r"|それ|これ|あれ(?!ば)|その(?!他|まま)|この(?!サイト|ドキュメント|プラグイン|サーバー|ライブラリ|ページ)"
+    r"|(?:では|場合は|だと)\W*$"
+)
+_SHORT_UNSPACED = 3
+
 
 def leans(question: str) -> bool:
     """Whether a question can't be searched for as it stands, in the middle of a conversation."""
@@ -154,6 +164,11 @@ def leans(question: str) -> bool:
         return True
     if _WHAT_ABOUT.search(text):
         return len(weight(text)) <= _ANTECEDENT
+    if unspaced := len(_UNSPACED.findall(text)):
+        if _UNSPACED_LEANS.search(text):
+            return True
+        if unspaced > len(words):
+            return len(text.strip("？?！!。… ")) <= _SHORT_UNSPACED
     plain = _EXPLETIVE.sub(" … ", text)
     if any(
         len(weight(plain[: found.start()])) < _ANTECEDENT for found in _POINTS_BACK.finditer(plain)

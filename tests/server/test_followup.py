@@ -90,6 +90,12 @@ LEANING = [
     "wo finde ich die?",
     "et si je veux le faire en Python ?",
     "y cómo lo desactivo?",
+    "那 TypeScript 呢？",
+    "为什么？",
+    "它支持 Docker 吗？",
+    "用 npm 怎么做？",
+    "TypeScriptの場合は？",
+    "それを無効にするには？",
 ]
 ALONE = [
     "How do I connect to Neon?",
@@ -155,12 +161,22 @@ ALONE = [
     "Wie lange bleiben Anhänge gespeichert?",
     "Quelle est la taille maximale d'un fichier ?",
     "¿Qué base de datos necesito para producción?",
+    "如何安装插件？",
+    "怎么部署？",
+    "数据库的连接字符串在哪里设置？",
+    "这个插件支持哪些版本？",
+    "CHATKIT_MODEL 怎么设置",
+    "インストール方法は？",
+    "プラグインを複数の言語で設定するにはどうすればよいですか？",
+    "エラーがあれば、どのファイルに書かれますか？",
+    "วิธีติดตั้งปลั๊กอิน",
 ]
 COURTESIES = [
     "hi", "Hello!", "hey there", "Good morning", "thanks", "Thank you so much!", "thx",
     "ok great, thanks for your help", "that worked, thank you", "Perfect.", "👍", "bye",
     "who are you?", "What can you do?", "Are you a bot?", "can you help me?",
     "Danke!", "Guten Tag", "Vielen Dank, super", "Merci beaucoup", "Hola", "muchas gracias",
+    "你好！", "谢谢", "好的，谢谢你", "こんにちは", "ありがとうございます！",
 ]  # fmt: skip
 
 
