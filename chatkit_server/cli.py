@@ -34,10 +34,16 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(short_help="Run the server, with the chat page and the site.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on.  [default: $PORT or 8000]")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that share the port.",
+)
 def serve(host: str, port: int | None, workers: int) -> None:
     """Run the server: POST /chatkit, the chat page at /chat, the site at /.
 
@@ -76,7 +82,7 @@ _version = click.option("--version", help="Of the docs, or `*` for all.  [defaul
 _locale = click.option("--locale", help="Language of the docs, or `*` for all.  [default: theirs]")
 
 
-@main.command()
+@main.command(short_help="Show what the search tool finds for a query.")
 @click.argument("query")
 @click.option(
     "--limit", type=click.IntRange(1, 50), help="How many.  [default: CHATKIT_SEARCH_LIMIT]"
@@ -134,7 +140,7 @@ def search(
     click.echo(f"{verdict} (confidence {results.confidence:.2f}).")
 
 
-@main.command()
+@main.command(short_help="Ask one question, and print the answer and its sources.")
 @click.argument("question")
 @_version
 @_locale
@@ -189,7 +195,7 @@ def migrate() -> None:
         click.echo("The database is up to date.")
 
 
-@main.command()
+@main.command(short_help="Switch answering on or off for every server.")
 @click.argument("mode", type=click.Choice(["on", "quotes", "off"]), required=False)
 @click.option("--message", help="What readers are told while it is not on.")
 def answering(mode: Literal["on", "quotes", "off"] | None, message: str | None) -> None:

@@ -23,7 +23,7 @@ _NAMED = 20
 _LONGEST = 64_000_000
 
 
-@click.command("import")
+@click.command("import", short_help="Take chats in from a file of JSON lines.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only check the lines; nothing is written.")
 @click.option(

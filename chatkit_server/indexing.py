@@ -32,7 +32,7 @@ def _read_headers(_: click.Context, __: click.Parameter, values: tuple[str, ...]
     return headers
 
 
-@click.command()
+@click.command(short_help="Put a folder of docs, a built site or an address into the search.")
 @click.argument("source", required=False)
 @click.option(
     "--base-url",

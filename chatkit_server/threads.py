@@ -98,9 +98,11 @@ def _selection(
     return Selection(user_id, thread_ids or None, older_than)
 
 
-@threads.command()
+@threads.command(short_help="List chats, or print one of them.")
 @_selecting
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def show(
     user_id: str | None,
@@ -178,7 +180,7 @@ def _said(line: str) -> list[str]:
     return ["", f"[{plain(item['type'])}, {plain(item['created_at'])}]", *said]
 
 
-@threads.command()
+@threads.command(short_help="Write chats as lines of JSON.")
 @_selecting
 @click.option(
     "--output",
@@ -248,7 +250,7 @@ def _writing(output: Path | None) -> Iterator[IO[str]]:
         raise Failure(f"{shown} can't be written: {error.strerror}") from None
 
 
-@threads.command()
+@threads.command(short_help="Delete chats of a user, or single ones.")
 @_deleting
 def delete(
     user_id: str | None,

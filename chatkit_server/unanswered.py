@@ -10,9 +10,17 @@ import click
 from .command import run, settings_for
 
 
-@click.command()
-@click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True)
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.command(short_help="List what readers asked and the docs did not answer.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=30,
+    show_default=True,
+    help="How far to look back.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
 def unanswered(days: int, limit: int, as_json: bool) -> None:
     """List what readers asked and the docs did not answer, the most frequent first.
