@@ -9,7 +9,7 @@ from typing import Any, Literal
 import click
 
 from . import __version__
-from .command import Failure, run, settings_for
+from .command import Commands, Failure, run, settings_for
 from .doctor import doctor
 from .errors import SettingsError
 from .evaluating import evaluate
@@ -20,7 +20,10 @@ from .threads import threads
 from .unanswered import unanswered
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+)
 @click.version_option(__version__, prog_name="chatkit-server")
 def main() -> None:
     """Answers questions about a documentation site, with citations, over the ChatKit protocol.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -13,12 +16,29 @@ from .settings import Settings, read_settings
 
 T = TypeVar("T")
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class Failure(click.ClickException):
     """An error that the user can mend: a sentence, and exit status 1."""
 
     def show(self, file: Any = None) -> None:
         click.echo(f"chatkit-server: {self.message}", err=True)
+
+
+class Commands(click.Group):
+    """Commands that may find no room for what they print."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            # Else the interpreter tries to write the rest at its end, and complains.
+            with suppress(OSError):
+                sys.stdout.close()
+            raise Failure(f"the output can't be written: {error.strerror}") from None
 
 
 def settings_for(**values: Any) -> Settings:
@@ -32,6 +52,9 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a command; what went wrong outside of us becomes a sentence."""
     try:
         return asyncio.run(work())
+    except BrokenPipeError:
+        # Whoever reads the output has enough of it; click ends quietly.
+        raise
     except Exception as error:
         if (said := sentence(error)) is not None:
             raise Failure(said) from None

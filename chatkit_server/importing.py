@@ -44,6 +44,8 @@ def import_threads(
     Ids, owners and times stay as they are. What is there already is left as it is: a run that broke
     off can be started again. All lines are checked before the first is written.
     """
+    if not file.is_file():
+        raise Failure(f"{str(file)!r} is a pipe, and is read twice: write it to a file first")
     settings = settings_for()
 
     async def work() -> tuple[Taken, list[Problem], bool]:

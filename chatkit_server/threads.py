@@ -226,10 +226,15 @@ def export(
 @contextmanager
 def _writing(output: Path | None) -> Iterator[IO[str]]:
     """The file, for its owner's eyes, and whole or not at all; standard output without one."""
-    part = Path(f"{output}.part") if output is not None else None
+    # A pipe or a device is written to, and stays what it is.
+    special = output is not None and output.exists() and not output.is_file()
+    part = Path(f"{output}.part") if output is not None and not special else None
     try:
         if part is None or output is None:
-            yield sys.stdout
+            # In UTF-8, whatever the terminal takes: a dump is read again.
+            out = os.open(output, os.O_WRONLY) if output else os.dup(sys.stdout.fileno())
+            with os.fdopen(out, "w", encoding="utf-8") as file:
+                yield file
             return
         # Anew, so that nobody holds it open who may not read it.
         part.unlink(missing_ok=True)
