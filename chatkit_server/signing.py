@@ -15,6 +15,7 @@ from .settings import Settings
 
 Purpose = Literal["upload", "preview"]
 
+_SHORTEST = 32
 _UPLOAD = 3600
 _PREVIEW = 12 * 3600
 
@@ -74,11 +75,18 @@ def read_secret(settings: Settings) -> str:
     shared = settings.files_dir if settings.database_url is not None else None
     path = (shared or settings.data_dir) / "secret"
     try:
-        return _read_or_make(path)
+        found = _read_or_make(path)
     except OSError as error:
         raise SettingsError(
             f"{str(path)!r} can't be used: {error.strerror}; set CHATKIT_SECRET instead"
         ) from None
+    # A machine that lost its power may leave an empty file, by which anybody could sign.
+    if len(found) < _SHORTEST:
+        raise SettingsError(
+            f"{str(path)!r} holds no secret of {_SHORTEST} characters or more: remove the file, so "
+            "that another one is made, or set CHATKIT_SECRET"
+        )
+    return found
 
 
 def _read_or_make(path: Path) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -38,9 +39,8 @@ class FolderBlobs:
         """Make the folder; `BlobsUnavailableError` where it can't be made or written to."""
         with _folder_errors():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe = self._folder / f".probe-{os.getpid()}"
-            probe.touch(mode=0o600)
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self._folder):
+                pass
 
     async def put(self, key: str, content: IO[bytes]) -> None:
         await asyncio.to_thread(self._put, self._path(key), content)

@@ -269,6 +269,14 @@ def test_the_secret_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:
     assert read_secret(given) == SECRET
 
 
+def test_a_secret_that_was_lost_is_not_taken_for_one(tmp_path: Path) -> None:
+    """As a machine leaves it that loses its power: with it, anybody could sign."""
+    (tmp_path / "secret").write_text("")
+
+    with pytest.raises(SettingsError, match=r"secret' holds no secret of 32 .* remove the file"):
+        read_secret(read_settings({"data_dir": tmp_path}))
+
+
 def test_processes_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
     settings = read_settings({"data_dir": tmp_path})
     found: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Protocol, cast
 
@@ -105,6 +106,15 @@ def test_a_folder_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BlobsUnavailableError, match="folder of attachments failed"):
         FolderBlobs(tmp_path / "file/blobs").make_folder()
+
+
+def test_servers_that_start_at_once_try_one_folder(tmp_path: Path) -> None:
+    """In containers each is process 1."""
+    with ThreadPoolExecutor(8) as servers:
+        for _ in range(50):
+            list(servers.map(lambda _: FolderBlobs(tmp_path).make_folder(), range(8)))
+
+    assert not list(tmp_path.iterdir())
 
 
 async def test_objects_lie_below_the_prefix(storage: Storage) -> None:
