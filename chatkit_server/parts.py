@@ -333,6 +333,11 @@ def open_blobs(settings: Settings) -> FolderBlobs | S3Blobs:
                 f"CHATKIT_ATTACHMENTS is {settings.attachments!r}, which needs one more package: "
                 "pip install 'chatkit-server[s3]'"
             ) from None
+        except ValueError as error:
+            raise SettingsError(
+                f"CHATKIT_ATTACHMENTS is {settings.attachments!r}: {error}; write it like "
+                "s3://bucket/prefix"
+            ) from None
     blobs = FolderBlobs(folder)
     try:
         blobs.make_folder()

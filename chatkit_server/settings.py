@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -38,6 +38,8 @@ FASTEMBED = "fastembed:"
 Paths = Annotated[tuple[str, ...], NoDecode]
 
 _FILTER_PARTS = frozenset({"must", "should", "must_not", "min_should"})
+
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 _PASSWORD = re.compile(r"[^\s'\"]+@")
 
@@ -429,11 +431,16 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins")
     @classmethod
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        origins = []
         for origin in value:
             parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+            more = parts.path + parts.query + parts.fragment
+            if not _is_address(parts) or "@" in parts.netloc or more:
                 raise ValueError(f"{origin!r} is not an origin; write it like https://docs.acme.io")
-        return value
+            # As browsers send it.
+            host = parts.netloc.lower().removesuffix(_USUAL_PORTS[parts.scheme])
+            origins.append(f"{parts.scheme}://{host}")
+        return tuple(origins)
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -484,23 +491,26 @@ class Settings(BaseSettings):
     @field_validator("site_url", "public_url")
     @classmethod
     def _check_site_url(cls, value: str | None) -> str | None:
-        if value is not None:
-            parts = urlsplit(value)
-            if parts.scheme not in ("http", "https") or not parts.netloc:
-                raise ValueError(f"{value!r} is not a URL; write it like https://docs.acme.io")
+        if value is not None and not _is_address(urlsplit(value)):
+            raise ValueError(f"{value!r} is not a URL; write it like https://docs.acme.io")
         return value.rstrip("/") if value else value
 
     @field_validator("site_dir")
     @classmethod
     def _check_site_dir(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_dir():
+        try:
+            found = value is None or value.is_dir()
+        except OSError as error:
+            raise ValueError(f"it can't be read: {error.strerror}") from None
+        if not found:
             raise ValueError("there is no such folder; build the site first")
         return value
 
     @field_validator("attachments")
     @classmethod
     def _check_attachments(cls, value: str | None) -> str | None:
-        if value is not None and "://" in value and not re.fullmatch(r"s3://[^/]+(/.*)?", value):
+        remote = value is not None and ("://" in value or value.startswith("s3:"))
+        if remote and not re.fullmatch(r"s3://[^/\s]+(/.*)?", value or ""):
             raise ValueError("it must be a folder, or an address like s3://bucket/prefix")
         return value
 
@@ -518,8 +528,12 @@ class Settings(BaseSettings):
     )  # fmt: skip
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).scheme not in ("http", "https"):
-            raise ValueError("it must start with http:// or https://")
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in _USUAL_PORTS:
+                raise ValueError("it must start with http:// or https://")
+            if not _is_address(parts):
+                raise ValueError("it names no host; write it like https://host:8000")
         return value
 
     @field_validator("database_url", "database_url_unpooled")
@@ -678,6 +692,10 @@ def read_settings(values: Mapping[str, Any] | None = None) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         raise SettingsError(_explain(error, given)) from None
+    except UnicodeDecodeError:
+        raise SettingsError("'.env' holds no text in UTF-8; save it as such") from None
+    except OSError as error:
+        raise SettingsError(f"'.env' can't be read: {error.strerror}") from None
 
 
 def _correct(name: str) -> str:
@@ -687,6 +705,12 @@ def _correct(name: str) -> str:
     meant = get_close_matches(name.removeprefix("CHATKIT_").lower(), names, 1, 0.8)
     hint = "their names are those of the variables, without CHATKIT_ and in small letters"
     return f"there is no setting {name!r}; {f'did you mean {meant[0]!r}?' if meant else hint}"
+
+
+def _is_address(parts: SplitResult) -> bool:
+    """Whether it names a host by http or https; `ValueError` where its port is none."""
+    named = bool(parts.hostname) and not re.search(r"\s", parts.netloc)
+    return parts.scheme in _USUAL_PORTS and named and parts.port != 0
 
 
 def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:

@@ -253,11 +253,13 @@ def test_folders_must_be_writable(tmp_path: Path) -> None:
 async def test_attachments_are_stored_and_removed_again(tmp_path: Path) -> None:
     [works] = await check_attachments(read_settings({"attachments": str(tmp_path / "files")}))
     [fails] = await check_attachments(read_settings({"attachments": "/proc/chatkit"}))
+    [none] = await check_attachments(read_settings({"attachments": "s3://my<bucket"}))
 
     assert works.status == "ok"
     assert list((tmp_path / "files").iterdir()) == []
     assert fails.status == "error"
     assert "CHATKIT_ATTACHMENTS" in fails.message
+    assert "write it like s3://bucket/prefix" in none.message
 
 
 async def test_a_bucket_is_written_to_read_and_tidied(storage: Storage) -> None:

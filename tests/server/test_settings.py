@@ -46,6 +46,15 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("CHATKIT_EMBEDDING_MODEL", "minilm", "needs OPENAI_API_KEY or OPENAI_BASE_URL"),
         ("CHATKIT_RERANK_MODEL", "rerank-v3.5", "needs CHATKIT_RERANK_URL to call"),
         ("CHATKIT_RERANK_URL", "api.jina.ai/v1/rerank", "http:// or https://"),
+        ("QDRANT_URL", "http://", "names no host"),
+        ("QDRANT_URL", "http://qdrant:http", "QDRANT_URL is 'http://qdrant:http': port could not"),
+        ("AWS_ENDPOINT_URL", "http://my host", "names no host"),
+        ("CHATKIT_JWT_JWKS_URL", "https:///keys", "names no host"),
+        ("CHATKIT_PUBLIC_URL", "https://chat:https", "port could not"),
+        ("CHATKIT_ALLOWED_ORIGINS", "https://docs.acme.io:web", "port could not"),
+        ("CHATKIT_ALLOWED_ORIGINS", "https://me@docs.acme.io", "is not an origin"),
+        ("CHATKIT_ATTACHMENTS", "s3:/bucket", "an address like s3://bucket/prefix"),
+        ("CHATKIT_SITE_DIR", "x" * 300, "it can't be read: File name too long"),
     ],
 )
 def test_a_wrong_setting_names_itself_and_the_fix(
@@ -139,6 +148,23 @@ def test_the_env_file_is_read(tmp_path: Path) -> None:
     settings = read_settings()
 
     assert (settings.site_name, settings.port) == ("Acme", 9000)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_an_env_file_that_is_no_text_is_named(encoding: str) -> None:
+    Path(".env").write_text("CHATKIT_SITE_NAME=Café\n", encoding=encoding)
+
+    with pytest.raises(SettingsError, match=r"'\.env' holds no text in UTF-8; save it as such"):
+        read_settings()
+
+
+def test_origins_are_compared_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = "https://Docs.Acme.io:443, http://localhost:3000, http://[::1]:80"
+    monkeypatch.setenv("CHATKIT_ALLOWED_ORIGINS", given)
+
+    assert read_settings().allowed_origins == (
+        "https://docs.acme.io", "http://localhost:3000", "http://[::1]",
+    )  # fmt: skip
 
 
 def test_a_model_is_on_with_a_key_or_a_server_of_ones_own() -> None:
