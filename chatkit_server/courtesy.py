@@ -22,7 +22,8 @@ _THANKS = frozenset(
     brilliant ok okay bye goodbye works worked helped helpful solved sorry lol
     dank danke dankeschön super toll prima klasse tschüss geklappt
     merci parfait génial gracias perfecto genial vale adiós adios obrigado obrigada grazie
-    谢谢 谢谢你 谢谢您 多谢 感谢 謝謝 好的 再见 ありがとう ありがとうございます ありがとうございました
+    谢谢 谢谢你 谢谢您 多谢 感谢 謝謝 好的 再见
+    ありがとう ありがとうございます ありがとうございました
     """.split()  # noqa: SIM905
 )
 _BESIDE = frozenset(

@@ -1,5 +1,6 @@
 """Pages are split at headings, and into texts that stand alone."""
 
+import re
 import time
 
 import pytest
@@ -96,6 +97,25 @@ def test_long_lists_and_tables_are_split_between_their_rows() -> None:
     assert all(piece.text.startswith("- item") for piece in lists)
     assert len(tables) == 2
     assert all(piece.text.startswith("| a | b |\n|---|---|\n| row") for piece in tables)
+
+
+def test_what_no_model_can_read_as_a_whole_is_cut() -> None:
+    lines = [f"key_{number} = 'a value of some length'" for number in range(3_000)]
+    word = "x" * 100_000
+
+    pieces = split_pieces(
+        "\n".join(["Intro:", "", "> ```ini", *(f"> {line}" for line in lines), "> ```", "", word])
+    ).pieces
+    code = [piece.text for piece in pieces if "key_" in piece.text]
+
+    assert max(len(piece.text) for piece in pieces) < 13_000
+    assert len(code) > 8
+    assert code[0].startswith("Intro:\n\n> ```ini\n> key_0")
+    # Each part is a whole block of code, and nothing is lost.
+    assert all(text.startswith("> ```ini\n") for text in code[1:])
+    assert all(text.endswith("\n> ```") for text in code)
+    assert re.findall(r"key_\d+", " ".join(code)) == [f"key_{number}" for number in range(3_000)]
+    assert "".join(piece.text for piece in pieces).count("x") >= 100_000
 
 
 def test_headings_in_code_are_none() -> None:

@@ -10,6 +10,7 @@ from markdown_it.token import Token
 
 from chatkit_tools.anchors import Anchors, split_custom_id
 from chatkit_tools.markup import reduce_markup
+from chatkit_tools.sections import cut_long
 from chatkit_tools.unspaced import count_words
 
 MAX_WORDS = 180
@@ -62,8 +63,8 @@ _INLINE = MarkdownIt("commonmark").disable(["html_inline"])
 def split_pieces(text: str, max_words: int = MAX_WORDS) -> Page:
     """Split at headings, and long sections between paragraphs.
 
-    A code block is never split and stays with the paragraph before it, so a piece may be longer
-    than `max_words`.
+    A code block stays whole and with the paragraph before it, so a piece may be longer than
+    `max_words`, unless it is longer than a model should read with each question.
     """
     return _split(reduce_markup(text), max_words, Anchors())
 
@@ -83,7 +84,8 @@ def _split(source: str, max_words: int, ids: Anchors | None) -> Page:
     pieces = [
         Piece(section.anchor, section.headings, piece)
         for section in sections
-        for piece in _fill(_units(section.blocks, tokens, lines, max_words), max_words)
+        for filled in _fill(_units(section.blocks, tokens, lines, max_words), max_words)
+        for piece in cut_long(filled)
     ]
     return Page(title, tuple(anchors), tuple(pieces))
 

@@ -1,14 +1,54 @@
-"""Puts the parts of a section together again, and shows a part what stands around it."""
+"""Cuts sections, puts their parts together again, and shows a part what stands around it."""
 
 import re
+from collections.abc import Iterator
 
 # What a part knows of the ones before and after it: enough for "this" and "as follows" to make
 # sense, and short beside the part itself.
 _CONTEXT_WORDS = 60
 _CUT = "…"
+# Longer words are data: so many characters of it count as one.
+_WORD_CHARS = 12
+# Of a passage. A model reads some with each question, and a page may hold a megabyte of JSON.
+_MAX_CHARS = 12_000
 
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})")
 _TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
+
+
+def cut_long(text: str) -> Iterator[str]:
+    """Cut what is too much to read between its lines, or in a line that is too long by itself.
+
+    A code block that is cut is one in each part.
+    """
+    if len(text) <= _MAX_CHARS:
+        yield text
+        return
+    held: list[str] = []
+    room = _MAX_CHARS
+    fence = opening = ""
+    for line in _short_lines(text):
+        if held and len(line) >= room:
+            yield "\n".join([*held, *_closing(opening)])
+            held, room = [opening] if opening else [], _MAX_CHARS
+        held.append(line)
+        room -= len(line) + 1
+        former, fence = fence, _fence_after(line, fence)
+        if fence != former:
+            opening = line if fence else ""
+    yield "\n".join(held)
+
+
+def _short_lines(text: str) -> Iterator[str]:
+    step = _MAX_CHARS // 2
+    for line in text.split("\n"):
+        for start in range(0, max(len(line), 1), step):
+            yield line[start : start + step]
+
+
+def _closing(opening: str) -> list[str]:
+    found = _FENCE.match(opening)
+    return [found[0]] if found else []
 
 
 def join_parts(text: str, following: str) -> str:
@@ -37,12 +77,13 @@ def beginning(text: str) -> str:
     room, fence = _CONTEXT_WORDS, ""
     for line in text.split("\n"):
         words = line.split()
-        if len(words) > room:
-            if room and not fence and "|" not in line:
+        size = max(len(words), len(line) // _WORD_CHARS)
+        if size > room:
+            if len(words) > room > 0 and not fence and "|" not in line:
                 kept.append(" ".join(words[:room]))
             break
         kept.append(line)
-        room -= len(words)
+        room -= size
         fence = _fence_after(line, fence)
     else:
         return text
@@ -62,12 +103,14 @@ def ending(text: str) -> str:
     room, opened = _CONTEXT_WORDS, ""
     for line, within in zip(reversed(lines), reversed(fences), strict=True):
         words = line.split()
-        if len(words) > room:
-            if room and not opened and not _FENCE.match(line) and "|" not in line:
+        size = max(len(words), len(line) // _WORD_CHARS)
+        if size > room:
+            in_code = opened or _FENCE.match(line)
+            if len(words) > room > 0 and not in_code and "|" not in line:
                 kept.append(" ".join(words[-room:]))
             break
         kept.append(line)
-        room -= len(words)
+        room -= size
         opened = within
     else:
         return text
