@@ -348,3 +348,12 @@ def test_pictures_leave_only_their_words() -> None:
     )
 
     assert text(page) == "aPad b"
+
+
+def test_half_a_character_in_a_breadcrumb_stops_no_run() -> None:
+    crumbs = '{"@type": "BreadcrumbList", "itemListElement": [{"name": "Guides \\ud83d"}]}'
+    page = read_html(f"""
+        <script type="application/ld+json">{crumbs}</script>
+        <main><h1>Title</h1><p>Text.</p></main>""")
+
+    assert page.breadcrumbs == ("Guides ?",)

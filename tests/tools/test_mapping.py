@@ -126,6 +126,21 @@ def test_a_passage_is_whole_where_fields_are_missing() -> None:
     assert (bare["document"], bare["url"], bare["title"]) == ("8", "/", "Documentation")
 
 
+def test_halves_of_characters_are_left_out() -> None:
+    # JavaScript cuts emoji in two, and JSON in a field carries the half as it is.
+    content = (
+        '{"text": "Words \\ud83d.", "title": "T\\ud83d", "heading": "H\\ud83d", "url": "/a\\ud83d"}'
+    )
+    mapping = FieldMapping(
+        text=("json.text",), title=("json.title",), headings=("json.heading",), url=("json.url",)
+    )
+
+    read = mapping.read("1", {"json": content})
+
+    assert (read["text"], read["title"], read["headings"]) == ("Words .", "T", ["H"])
+    assert read["url"] == "/a#h"
+
+
 def test_an_anchor_of_the_payload_comes_before_one_that_is_made() -> None:
     mapping = FieldMapping(text=("text",), url=("url",), headings=("heading",), anchor=("anchor",))
     payload = {"text": "Words.", "url": "/a", "heading": "Set it up"}

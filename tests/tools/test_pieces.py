@@ -266,3 +266,11 @@ def test_a_span_ends_at_as_many_backticks_and_before_a_blank_line() -> None:
         "a `` b ` <br/> `` c ` d\n\n` e"
     )
     assert reduce_markup("{ 'it\\'s' } {'open <b>x</b>") == "it\\'s {'open x"
+
+
+def test_a_link_that_is_no_address_stops_no_run() -> None:
+    text = "[a](< //[x>) and [b](b)"
+
+    resolved = resolve_links(text, path="a.md", url="/docs/a", urls={})
+
+    assert resolved == "[a]( //[x) and [b](/docs/b)"

@@ -284,7 +284,8 @@ def _listed(breadcrumbs: dict[str, Any]) -> Iterator[str]:
             thing = entry.get("item")
             name = entry.get("name") or (thing.get("name") if isinstance(thing, dict) else None)
             if isinstance(name, str):
-                yield clean_spaces(name)
+                # Half a character, which JSON may hold, can't be sent.
+                yield clean_spaces(name.encode(errors="replace").decode())
 
 
 def _find_links(tree: LexborHTMLParser, base: str) -> Iterator[str]:

@@ -44,4 +44,8 @@ def _resolve(target: str, path: str, url: str, urls: Mapping[str, str]) -> str:
         for candidate in (normpath(join(dirname(path), file)), normpath(file.lstrip("/"))):
             if candidate in urls:
                 return urls[candidate] + mark + anchor
-    return urljoin(url, target)
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        # Not an address at all, such as ` //[x`.
+        return target

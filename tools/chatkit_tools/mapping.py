@@ -20,6 +20,8 @@ _MARKS = re.compile(r"^#{1,6}\s+|\s+#+$")
 _FIRST_HEADING = re.compile(r"\A\s*#\s+(?P<title>[^\n]+)")
 # Without tab and newline.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
+# Halves of characters, which JSON in a field may have, and nothing that is sent.
+_HALVES = re.compile("[\ud800-\udfff]")
 _TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 _GAP = re.compile(r"\n{3,}")
 _MARKDOWN = frozenset({".md", ".mdx", ".markdown", ".mdown"})
@@ -215,7 +217,7 @@ def _first(payload: Mapping[str, Any], paths: Iterable[str]) -> str:
 
 def _string(value: Any) -> str:
     if isinstance(value, str):
-        return value.strip()
+        return _HALVES.sub("", value).strip()
     if isinstance(value, bool):
         return ""
     if isinstance(value, int | float):
@@ -227,6 +229,7 @@ def _string(value: Any) -> str:
 
 
 def _clean(text: str) -> str:
+    text = _HALVES.sub("", text)
     text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _GAP.sub("\n\n", _TRAILING.sub("", text)).strip()
 
