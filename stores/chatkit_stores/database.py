@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import psycopg
+from chatkit.store import NotFoundError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Composed
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
@@ -33,6 +34,8 @@ _LONGEST_PAUSE: Final = 5.0
 _CONNECTION_DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "chatkit",
     "connect_timeout": "5",
+    # Else the database decides: one that was made without a locale gives bytes for text.
+    "client_encoding": "UTF8",
     # A connection that a gateway forgot is noticed in seconds; TCP takes a quarter of an hour.
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -179,6 +182,8 @@ class Database:
             ) from exc
         except psycopg.errors.UniqueViolation as exc:
             raise IdTakenError(f"the id exists elsewhere: {exc.diag.constraint_name}") from exc
+        except psycopg.errors.ForeignKeyViolation as exc:
+            raise NotFoundError("what this belongs to was deleted at the same time") from exc
         except psycopg.Error as exc:
             # Class 54: a value that is too large for the database stays so.
             refused = (exc.sqlstate or "").startswith("54")

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psycopg
 import pytest
 from chatkit.store import NotFoundError
 from chatkit.types import HiddenContextItem, SDKHiddenContextItem, ThreadItem
@@ -118,6 +119,24 @@ async def test_feedback_on_what_cannot_be_seen_is_refused_as_a_whole(
         await store.add_feedback("thr_1", ["seen", unseen], "positive", context=ADA)
 
     assert await rows(direct_url, "select * from chatkit.feedback") == []
+
+
+async def test_feedback_on_what_goes_at_that_moment_is_not_found(
+    store: PostgresStore, direct_url: str
+) -> None:
+    async with await psycopg.AsyncConnection.connect(direct_url) as deleting:
+        await store.add_thread_item("thr_1", answer("msg_1"), ADA)
+        await deleting.execute("delete from chatkit.items")
+        rated = asyncio.create_task(store.add_feedback("thr_1", ["msg_1"], "positive", context=ADA))
+        async with asyncio.timeout(10):
+            while not await rows(
+                direct_url, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            ):
+                pass
+        await deleting.commit()
+
+        with pytest.raises(NotFoundError, match="was deleted"):
+            await rated
 
 
 async def test_feedback_on_nothing_still_needs_the_thread(store: PostgresStore) -> None:

@@ -75,6 +75,7 @@ def _migrations() -> dict[str, bytes]:
 async def _applied(connection: psycopg.AsyncConnection) -> set[str]:
     cursor = await connection.execute("select to_regclass('chatkit.migrations') is null")
     if await cursor.fetchone() == (True,):
+        await _check_encoding(connection)
         await connection.execute("create schema if not exists chatkit")
         await connection.execute(
             "create table chatkit.migrations ("
@@ -82,6 +83,16 @@ async def _applied(connection: psycopg.AsyncConnection) -> set[str]:
         )
     cursor = await connection.execute("select name from chatkit.migrations")
     return {name for (name,) in await cursor.fetchall()}
+
+
+async def _check_encoding(connection: psycopg.AsyncConnection) -> None:
+    cursor = await connection.execute("select current_setting('server_encoding')")
+    [(encoding,)] = await cursor.fetchall()
+    if encoding not in ("UTF8", "SQL_ASCII"):
+        raise StoreError(
+            f"the database is in {encoding}, which has no room for what people write: create it "
+            "with encoding 'UTF8', from template0"
+        )
 
 
 def _missing(known: dict[str, bytes], applied: set[str]) -> list[str]:
