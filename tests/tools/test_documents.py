@@ -9,6 +9,7 @@ import pytest
 from chatkit_tools import (
     Document,
     MarkdownFolder,
+    Passages,
     SkippedDocument,
     SourceError,
     UnreadableDocument,
@@ -233,3 +234,9 @@ async def test_a_pipe_and_a_file_that_is_too_big_are_skipped(tmp_path: Path) -> 
     reasons = {page.path: page.reason for page in found if isinstance(page, SkippedDocument)}
     assert reasons == {"huge.md": "has 10 MB; the limit is 10 MB", "pipe.md": "is no file"}
     assert [page.path for page in found if isinstance(page, Document)] == ["page.md"]
+
+
+async def test_a_text_is_no_source_since_it_may_be_a_folder_or_an_address(tmp_path: Path) -> None:
+    async with Passages.open(data_dir=str(tmp_path)) as passages:
+        with pytest.raises(TypeError, match=r"give Path\('docs'\) for a folder of Markdown"):
+            await passages.index("docs")  # type: ignore[arg-type]

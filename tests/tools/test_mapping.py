@@ -90,6 +90,11 @@ def test_headings_come_as_text_list_or_levels(value: Any, headings: list[str]) -
     assert mapping.read("1", {"text": "Words.", "heading": value})["headings"] == headings
 
 
+def test_a_path_by_itself_is_refused_and_not_read_letter_by_letter() -> None:
+    with pytest.raises(TypeError, match=r"title takes several paths: write \('name',\) for one"):
+        FieldMapping(text=("text",), title="name")  # type: ignore[arg-type]
+
+
 def test_a_passage_is_whole_where_fields_are_missing() -> None:
     mapping = FieldMapping(
         text=("body", "text"),

@@ -48,13 +48,13 @@ class Connection(Protocol):
 
 
 def connect_place(
-    data_dir: Path | None, url: str | None, api_key: str | None = None
+    data_dir: Path | str | None, url: str | None, api_key: str | None = None
 ) -> AbstractAsyncContextManager[Connection]:
     """Open a client of the embedded engine below `data_dir`, or of a server at `url`."""
     if url is not None and data_dir is None:
         return connect_server(url, api_key)
     if data_dir is not None and url is None:
-        return connect_engine(data_dir / "search")
+        return connect_engine(Path(data_dir) / "search")
     raise ValueError("a collection is opened in either data_dir or url")
 
 

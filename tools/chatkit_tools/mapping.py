@@ -56,6 +56,12 @@ class FieldMapping:
     filter: Mapping[str, Any] = field(default_factory=dict)
     """Points that do not pass it are left alone, as Qdrant's REST interface writes a filter."""
 
+    def __post_init__(self) -> None:
+        for name in ("text", "url", "title", "headings", "anchor", "version", "locale"):
+            # Its letters would be taken for paths, and nothing would ever be found there.
+            if isinstance(value := getattr(self, name), str):
+                raise TypeError(f"{name} takes several paths: write ({value!r},) for one")
+
     def fields(self) -> list[str]:
         """Return what of a payload must be asked for."""
         asked: dict[str, None] = {}

@@ -78,7 +78,7 @@ class Passages:
         cls,
         *,
         collection: str = "docs",
-        data_dir: Path | None = None,
+        data_dir: Path | str | None = None,
         url: str | None = None,
         api_key: str | None = None,
         embeddings: Embeddings | None = None,
@@ -171,6 +171,11 @@ class Passages:
             CollectionBusyError: another run is writing.
             SearchUnavailableError: Qdrant does not answer.
         """
+        if isinstance(source, str):
+            raise TypeError(
+                f"{source!r} may be anything: give Path({source!r}) for a folder of Markdown,"
+                " a SiteFolder for a built site, or a Sitemap for a site by its address"
+            )
         if isinstance(source, Path):
             from chatkit_tools.documents import MarkdownFolder
 
