@@ -84,6 +84,7 @@ class Journal:
         self.appended = asyncio.Event()
         """Set by each entry; whoever replays clears it."""
         self._unknown: dict[tuple[str, str], float] = {}
+        self._strange: set[Path] = set()
         self.rejected = 0
         """Entries that were refused, unreadable or too old, and are gone."""
 
@@ -179,7 +180,17 @@ class Journal:
     def _adopt(self) -> None:
         known = {file.path for file in self._files}
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
-            if path not in known and (file := _File.adopt(path)):
+            if path in known:
+                continue
+            try:
+                file = _File.adopt(path)
+            except OSError as error:
+                # One of another user, say. It is not to keep the others from being replayed.
+                if path not in self._strange:
+                    self._strange.add(path)
+                    logger.warning("%s can't be taken over: %s", path.name, error)
+                continue
+            if file is not None:
                 logger.warning("took over the journal of a process that has ended: %s", path.name)
                 self._adopted.append(file)
 
@@ -271,20 +282,26 @@ class _File:
             descriptor = os.open(path, _FLAGS)
         except FileNotFoundError:
             return None
-        if not lock_file(descriptor, path):
-            os.close(descriptor)
-            return None
-        _rewritten(path).unlink(missing_ok=True)
         file = cls(path, descriptor)
-        with path.open("rb") as lines:
+        try:
+            if lock_file(descriptor, path):
+                file._read()
+                if file.size:
+                    return file
+                path.unlink(missing_ok=True)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
+
+    def _read(self) -> None:
+        _rewritten(self.path).unlink(missing_ok=True)
+        with self.path.open("rb") as lines:
             for line in lines:
-                file.size += len(line)
+                self.size += len(line)
                 if entry := _read_line(line):
-                    file.threads[entry.thread_id] += 1
-        if not file.size:
-            file.close()
-            return None
-        return file
+                    self.threads[entry.thread_id] += 1
 
     def close(self) -> None:
         if not self.size:

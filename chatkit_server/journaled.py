@@ -341,11 +341,21 @@ class JournaledStore:
     async def settle_all(self) -> None:
         """Bring what is in the journal to the store, where there is anything."""
         if self._journal is not None and self._journal.entries:
-            await self.replay()
+            await self._replay_if_possible()
 
     async def _settle(self, thread_id: str) -> None:
         if self._journal is not None and self._journal.holds(thread_id):
+            await self._replay_if_possible()
+
+    async def _replay_if_possible(self) -> None:
+        try:
             await self.replay()
+        except ConnectionError:
+            raise
+        except OSError as error:
+            # The journal's disk fails. What is in it comes later, and hides nothing of what is
+            # stored already.
+            logger.error("the journal can't be replayed now: %s", error)
 
 
 def _check_reachable(item_id: str, context: RequestContext) -> None:

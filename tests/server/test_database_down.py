@@ -24,6 +24,7 @@ from chatkit_server.testing import Answer, Break, Say, ScriptedModel
 from chatkit_stores import PostgresStore
 from tests.fixtures.app import Client, Reply, StartServer, message
 from tests.fixtures.flights import Flights
+from tests.server.test_turns import until
 
 NEON = "How do I connect to Neon?"
 StartAway = Callable[..., Any]
@@ -192,6 +193,25 @@ def test_a_thread_is_whole_as_soon_as_it_can_be_read(start: StartAway, line: Lin
         assert {response.status_code for response in responses[:-1]} <= {503}
         assert texts(client, thread_id) == [NEON, "Answer 1."]
         assert len(responses[-1].json()["data"]) == 2
+
+
+def test_a_disk_that_fails_hides_no_chat(start: StartAway, line: Line, tmp_path: Path) -> None:
+    with start(Say("Answer 1."), Say("Answer 2.")) as (client, _model):
+        old = client.ask("Before?").thread_id
+        line.cut()
+        client.ask(NEON)
+        # Waits for its thread, so that the journal has to be written anew without the rest.
+        unknown = {"thread_id": "thr_unknown", "input": message("Who are you?")}
+        client.post("threads.add_user_message", **unknown)
+        [journal] = (tmp_path / "journal").glob("*.journal")
+        (journal.with_suffix(".new") / "in the way").mkdir(parents=True)
+        line.mend()
+        until(lambda: ready(client)["parts"]["database"] == "ok")
+
+        assert [thread["title"] for thread in client.threads()] == [NEON, "Before?"]
+        assert client.ask("And then?", old).text == "Answer 2."
+        export = httpx.get(f"{client.url}/chatkit/me", headers={"X-Session-Id": client.secret})
+        assert (export.status_code, ready(client)["journal"]["entries"]) == (200, 2)
 
 
 def test_without_a_journal_the_reader_is_told_that_nothing_is_kept(

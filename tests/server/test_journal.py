@@ -266,6 +266,22 @@ async def test_a_living_process_keeps_its_own(journal: Journal, folder: Path) ->
     assert journal.entries == 1
 
 
+async def test_a_file_that_can_not_be_taken_over_keeps_no_other_back(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Journal.open(folder) as journal:
+        await journal.append(entry(0))
+    (folder / "0.journal").mkdir()
+    target = Target()
+    with Journal.open(folder) as journal:
+        await journal.append(entry(1))
+        await journal.replay(target)
+        await journal.replay(target)
+
+        assert (target.turns, journal.entries) == (["turn_0", "turn_1"], 0)
+    assert caplog.text.count("0.journal can't be taken over") == 1
+
+
 WRITER = """
     import asyncio, os, sys
     from pathlib import Path
