@@ -277,15 +277,18 @@ class Answerer:
             await context.stream(ProgressUpdateEvent(text=""))
             raise
         finally:
+            if turn.result is result:
+                # What comes after it is interrupted where it waits.
+                turn.result = None
             turn.count("citations", citer.citations)
             watch.cut("stopped" if turn.hung_up or turn.timed_out else "failed")
             # Quotes cost nothing.
             if not quotes:
                 meter.cut(stopped=turn.hung_up or turn.timed_out)
                 self._spend(meter, name, context.request_context)
-        turn.check()
-        if turn.timed_out:
+        if turn.timed_out and not turn.hung_up:
             raise CustomStreamError("The answer took too long and was cut off.", allow_retry=True)
+        turn.check()
 
     def _spend(self, meter: Meter, model: str, context: RequestContext) -> None:
         self._allowance.spend(context.user_id, meter.total)
@@ -338,7 +341,8 @@ class Answerer:
         try:
             return await search
         except asyncio.CancelledError:
-            turn.check()
+            if turn.hung_up:
+                raise
             raise CustomStreamError("The search took too long.", allow_retry=True) from None
 
     async def rehearse(self, model: Model) -> None:

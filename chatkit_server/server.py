@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from agents import Agent
@@ -203,8 +204,14 @@ class DocsServer(FollowedServer):
             async with self._lease(turn, params.thread_id, None, context) as start:
                 thread = start.thread
                 sender = await load_sender(self.store, thread.id, params.item_id, context)
-                async with asyncio.timeout(self._turn_timeout):
-                    result = await self.sync_action(thread, params.action, sender, context)
+                work = partial(self.sync_action, thread, params.action, sender, context)
+                try:
+                    async with asyncio.timeout(self._turn_timeout):
+                        result = await turn.interruptible(work)
+                except asyncio.CancelledError:
+                    if not turn.hung_up:
+                        raise
+                    raise RequestError(409, "busy", "This was stopped meanwhile.") from None
                 if item := result.updated_item:
                     # Only what is in this thread: `NotFoundError` for anything else.
                     await self.store.load_item(thread.id, item.id, context)
@@ -215,7 +222,14 @@ class DocsServer(FollowedServer):
                         )
                 return result
         except TimeoutError:
+            turn.outcome = "failed"
             raise unavailable("This took too long. Try again.") from None
+        except (RequestError, NotFoundError):
+            turn.outcome = "stopped" if turn.hung_up else "refused"
+            raise
+        except Exception:
+            turn.outcome = "failed"
+            raise
         finally:
             self._end(turn)
 

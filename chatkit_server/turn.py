@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chatkit.errors import CustomStreamError
@@ -97,6 +98,7 @@ class Turn:
         self.inquiry: Inquiry | None = None
         """What it looks for in the docs; None for what asks nothing of them."""
         self.result: RunResultStreaming | None = None
+        """The agent's run, while it goes on."""
         self._waiting: asyncio.Task[Any] | None = None
         """Waits for the next event of the turn."""
         self._interrupted = False
@@ -136,26 +138,37 @@ class Turn:
         What has no agent's run that could be cancelled, an action for example, is interrupted where
         it waits.
         """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
         while True:
-            self._waiting = task
             try:
-                event = await anext(events)
+                event = await self.interruptible(partial(anext, events))
             except StopAsyncIteration:
                 return
-            except asyncio.CancelledError:
-                if self._interrupted:
-                    task.uncancel()
-                if self._interrupted and not self.hung_up:
-                    raise CustomStreamError("This took too long.", allow_retry=True) from None
-                raise
-            finally:
-                self._waiting = None
             if self.result is None:
                 self.check()
             # A run of the agent ends by itself when it is cancelled, and leaves nothing behind.
             yield event
+
+    async def interruptible(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do a piece of work, until the turn is stopped."""
+        if self.result is None:
+            # A stop that came before found nothing that waits: an item was being stored, say.
+            self.check()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        self._waiting = task
+        try:
+            return await work()
+        except asyncio.CancelledError as error:
+            if self._interrupted:
+                task.uncancel()
+                if not self.hung_up:
+                    self.check()
+            elif not self.hung_up and not task.cancelling():
+                # Of something that the work has waited for, and no end of the turn.
+                raise RuntimeError("the work was cancelled from within") from error
+            raise
+        finally:
+            self._waiting = None
 
     def drop_search(self) -> None:
         """Cancel a search that nobody waits for any more, failed or not."""
@@ -164,9 +177,16 @@ class Turn:
             self.search.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def check(self) -> None:
-        """Raise CancelledError where the reader has left before there was a run to cancel."""
+        """Raise where the turn was stopped while there was no run to cancel.
+
+        Raises:
+            CancelledError: from outside.
+            CustomStreamError: because it takes too long.
+        """
         if self.hung_up:
             raise asyncio.CancelledError
+        if self.timed_out:
+            raise CustomStreamError("This took too long.", allow_retry=True) from None
 
     def mark(self, name: str) -> None:
         """Note the time of something that happens for the first time, in ms after the start."""

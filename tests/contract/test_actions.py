@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
+import psycopg
 import pytest
 
 from tests.fixtures.app import Client, Reply, message
 from tests.fixtures.own_server import StartOwn, dump
+from tests.server.test_turns import until
 
 
 def act(
@@ -88,6 +94,16 @@ def test_an_action_that_fails_says_so_and_changes_nothing(own_url: str, database
     assert ada.ask("again", reply.thread_id).error is None
 
 
+def test_an_action_whose_work_is_cancelled_elsewhere_has_failed(own_url: str) -> None:
+    ada = Client(own_url)
+    reply = ada.ask("widget")
+
+    events = act(ada, reply, "cancelled")
+
+    assert (events[-1]["type"], events[-1]["allow_retry"]) == ("error", True)
+    assert ada.ask("again", reply.thread_id).error is None
+
+
 def test_an_action_that_waits_for_ever_is_stopped(own_url: str) -> None:
     ada = Client(own_url)
     thread_id = ada.ask("widget").thread_id
@@ -148,6 +164,40 @@ def test_threads_sync_custom_action_stores_what_it_answers_with(own_url: str) ->
     updated = response.json()["updated_item"]
     assert shown(updated) == ("Hello", "1 likes")
     assert ada.items(reply.thread_id)[1] == updated
+
+
+@pytest.mark.parametrize("way", ["stop", "thread", "everything"])
+def test_a_sync_action_that_waits_for_ever_is_stopped(
+    own_url: str, database_url: str, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    ada = Client(own_url)
+    thread_id = ada.ask("widget").thread_id
+    sent = {"thread_id": thread_id, "action": {"type": "wait", "payload": {}}}
+    held = "select 1 from chatkit.threads where turn_state = 'running'"
+    with (
+        caplog.at_level(logging.INFO, "chatkit_server.turn"),
+        ThreadPoolExecutor() as threads,
+        psycopg.connect(database_url, autocommit=True) as connection,
+    ):
+        acting = threads.submit(ada.post, "threads.sync_custom_action", **sent)
+        until(lambda: connection.execute(held).fetchone())
+        if way == "stop":
+            stopped = ada.send({"thread_id": thread_id}, path="/chatkit/stop").json()
+            assert stopped == {"stopped": True}
+        elif way == "thread":
+            ada.post("threads.delete", thread_id=thread_id)
+        else:
+            headers = {"X-Session-Id": ada.secret}
+            gone = httpx.delete(f"{own_url}/chatkit/me", headers=headers, timeout=30)
+            assert gone.json() == {"threads": 1}
+        response = acting.result(30)
+
+    assert (response.status_code, response.json()["error"]["message"]) == (
+        409,
+        "This was stopped meanwhile.",
+    )
+    [turn] = [json.loads(record.getMessage()) for record in caplog.records]
+    assert (turn["request"], turn["outcome"]) == ("threads.sync_custom_action", "stopped")
 
 
 def test_threads_sync_custom_action_touches_no_other_thread(
