@@ -102,6 +102,9 @@ class _Delta:
                         return None
                     outer = {name: value for name, value in choice.items() if name != "delta"}
                     inner = {name: value for name, value in place.items() if name != "content"}
+                    if any(value for name, value in inner.items() if name != "role"):
+                        # A piece of a tool's arguments or of a thought, beside an empty text.
+                        return None
                     return cls(event, place, "content", (common, outer, inner))
         return None
 

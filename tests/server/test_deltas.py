@@ -52,6 +52,16 @@ def chunk(text: str | None, finish: str | None = None, **fields: Any) -> dict[st
     }
 
 
+def beside(**fields: Any) -> dict[str, Any]:
+    """A chunk with an empty text, and what some servers send beside it."""
+    made = chunk("")
+    made["choices"][0]["delta"] |= fields
+    return made
+
+
+ARGUMENTS = beside(tool_calls=[{"index": 0, "function": {"arguments": "0"}}])
+
+
 def frame(event: dict[str, Any], line: str = "\n") -> bytes:
     kind = f"event: {event['type']}{line}" if "type" in event else ""
     return f"{kind}data: {json.dumps(event)}{line}{line}".encode()
@@ -91,6 +101,16 @@ def test_chunks_that_came_in_together_are_one() -> None:
     assert joined.endswith(b"\n\ndata: [DONE]\n\n")
 
 
+def test_chunks_that_all_say_who_speaks_are_one() -> None:
+    empty: dict[str, Any] = {"role": "assistant", "tool_calls": None, "refusal": None}
+    one, two = beside(**empty, content="One"), beside(**empty, content=" two")
+
+    assert data(DeltaJoiner().join(frame(one) + frame(two))) == [
+        beside(**empty, content="One two"),
+        b"",
+    ]
+
+
 def test_halves_of_a_character_find_each_other() -> None:
     stream = b"".join(frame(delta(half)) for half in ("\ud83d", "\ude00"))
 
@@ -113,6 +133,9 @@ def test_halves_of_a_character_find_each_other() -> None:
         (chunk("a"), chunk("b", usage={"total_tokens": 2})),
         (chunk(None), chunk("b")),
         (chunk("a"), {**chunk(None), "choices": []}),
+        (ARGUMENTS, ARGUMENTS),
+        (beside(reasoning_content="ha"), beside(reasoning_content="ha")),
+        (beside(audio={"data": "AA=="}), beside(audio={"data": "AA=="})),
         (chunk("a"), {"error": {"message": "overloaded"}}),
     ],
     ids=lambda event: "",
