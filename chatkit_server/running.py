@@ -37,7 +37,7 @@ from .context import RequestContext
 from .lease import HISTORY
 from .meter import Meter
 from .observer import Ending
-from .record import text_of
+from .record import answers, text_of
 from .thoughts import is_empty_thinking
 from .tracing import begin, end, note
 from .turn import Turn
@@ -174,8 +174,12 @@ class Watch(RunHooks[Any]):
 
 
 def says_something(event: ThreadStreamEvent) -> bool:
-    """Whether the reader has got something that stays: a text, a widget, a call of a tool."""
+    """Whether the reader has got an answer that stays: a text, a widget, a call of a tool.
+
+    Thoughts and steps of work are none.
+    """
     if not isinstance(event, ThreadItemDoneEvent):
         return False
-    answer = isinstance(event.item, AssistantMessageItem)
-    return bool(text_of(event.item).strip()) if answer else True
+    if isinstance(event.item, AssistantMessageItem):
+        return bool(text_of(event.item).strip())
+    return answers(event.item)

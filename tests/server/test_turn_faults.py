@@ -164,6 +164,18 @@ def test_steps_of_work_replace_no_answer(start: Start) -> None:
         assert texts(client, thread_id) == ["Old."]
 
 
+@pytest.mark.parametrize("answer", [Fail(500), Say(" ")], ids=["failed", "empty"])
+def test_steps_of_work_are_no_answer(start: Start, answer: Answer) -> None:
+    with start(Call("think"), answer) as (client, _model):
+        reply = client.ask("How do I connect to Neon?")
+        types = [item["type"] for item in client.items(reply.thread_id)]
+
+    assert reply.error is None
+    assert "only quotes the docs" in reply.of("notice")[-1]["message"]
+    assert "DATABASE_URL" in reply.text
+    assert types == ["user_message", "workflow", "assistant_message"]
+
+
 def test_no_event_tells_of_a_hidden_item(start: Start) -> None:
     with start(Call("note"), Say("Done."), Say("Next.")) as (client, model):
         reply = client.ask("How do I connect to Neon?")
