@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from chatkit_stores.lines import Line
 
 _BATCH = 200
+_BATCH_BYTES = 4_000_000
 _NAMED = 20
 _LONGEST = 64_000_000
 
@@ -128,12 +128,24 @@ class _Reading:
             with self._file.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 lines = _numbered(file)
-                while batch := list(islice(lines, _BATCH)):
+                while batch := _batch(lines):
                     yield [(number, text) for number, text in batch if text.strip()]
                     if progress is not None:
                         progress(file.tell(), size)
         except OSError as error:
             raise Failure(f"{str(self._file)!r} can't be read: {error.strerror}") from None
+
+
+def _batch(lines: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """The next lines: one flight takes them, which must not be long."""
+    batch: list[tuple[int, bytes]] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line[1])
+        if len(batch) == _BATCH or size >= _BATCH_BYTES:
+            break
+    return batch
 
 
 def _numbered(file: Any) -> Iterator[tuple[int, bytes]]:

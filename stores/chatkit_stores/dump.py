@@ -15,9 +15,10 @@ from chatkit_stores.lines import write_line
 from chatkit_stores.removals import Removals, Selection
 from chatkit_stores.rows import StoreContext, read_item, read_thread, utc
 
-# Threads that are read at a time, and items of each.
+# Threads that are read at a time, and items of each: up to so many, or to so much text.
 _THREADS: Final = 20
 _ITEMS: Final = 200
+_LENGTH: Final = 1_000_000
 
 _LOAD_THREADS: Final = SQL("""
     select user_id, id, created_at, title, status, status_reason, allowed_image_domains, metadata
@@ -25,12 +26,18 @@ _LOAD_THREADS: Final = SQL("""
 """)
 
 _LOAD_ITEMS: Final = SQL("""
-    select items.data::text, feedback.kind, feedback.updated_at, items.seq
-    from chatkit.items left join chatkit.feedback
-        on feedback.item_id = items.id and feedback.user_id = items.user_id
-    where items.thread_id = %(thread)s and items.user_id = %(user)s and items.data is not null
-    and items.seq > %(after)s
-    order by items.seq limit %(limit)s
+    select data, kind, updated_at, seq, found from (
+        select items.data, feedback.kind, feedback.updated_at, items.seq, count(*) over () as found,
+            sum(length(items.data)) over (order by items.seq) - length(items.data) as length_before
+        from (
+            select id, user_id, seq, data::text as data from chatkit.items
+            where thread_id = %(thread)s and user_id = %(user)s and data is not null
+            and seq > %(after)s
+            order by seq limit %(limit)s
+        ) as items left join chatkit.feedback
+            on feedback.item_id = items.id and feedback.user_id = items.user_id
+    ) as page
+    where length_before < %(length)s order by seq
 """)
 
 _ATTACHMENT: Final = SQL(
@@ -85,7 +92,13 @@ class Dumps(Removals):
     async def _dump(self, found: list[str], *, public: bool) -> AsyncIterator[DumpedThread]:
         [threads] = await self._database.ask({"found": found}, _LOAD_THREADS)
         values = [
-            {"user": row[0], "thread": row[1], "after": -(2**63), "limit": _ITEMS}
+            {
+                "user": row[0],
+                "thread": row[1],
+                "after": -(2**63),
+                "limit": _ITEMS,
+                "length": _LENGTH,
+            }
             for row in threads
         ]
         flight = await self._database.fly(
@@ -96,7 +109,7 @@ class Dumps(Removals):
             begun = write_line(_thread(row, public=public))
             begun += "".join(_attachment_lines(files, public=public))
             yield DumpedThread(begun + "".join(_item_lines(page, public=public)), begins=True)
-            while len(page) == _ITEMS:
+            while page and (page[0][4] == _ITEMS or page[0][4] > len(page)):
                 [page] = await self._database.ask({**of, "after": page[-1][3]}, _LOAD_ITEMS)
                 yield DumpedThread("".join(_item_lines(page, public=public)), begins=False)
 
@@ -110,7 +123,7 @@ def _thread(row: Row, *, public: bool) -> dict[str, Any]:
 
 
 def _item_lines(rows: list[Row], *, public: bool) -> Iterator[str]:
-    for data, kind, updated_at, _ in rows:
+    for data, kind, updated_at, *_ in rows:
         item = _public_item(data) if public else json.loads(data)
         if item is None:
             continue

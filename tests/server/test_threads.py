@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from chatkit_server.identity import anonymous_user, token_user
+from chatkit_server.importing import _Reading
 from chatkit_stores.embedded import _find_programs
 from tests.fixtures.app import Client, StartServer
 from tests.fixtures.files import PNG, SECRET, ask_about, upload
@@ -167,6 +168,15 @@ def test_bad_lines_are_named_and_good_ones_kept_if_wanted(
     assert "1 chats, 1 items" in kept.stdout
     ids = token_user("https://issuer.example", "sub-of-ada")
     assert [(one["id"], one["user_id"]) for one in found] == [("thr_moved", ids)]
+
+
+def test_long_lines_are_taken_in_a_few_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "chats.jsonl"
+    file.write_text("".join(f"{'x' * size}\n" for size in [1_500_000] * 7 + [1] * 250))
+
+    batches = [len(lines) for lines in _Reading(file, None, undelete=False)._batches(None)]
+
+    assert batches == [3, 3, 200, 51]
 
 
 def test_deleted_chats_come_back_from_an_export_when_asked_for(

@@ -123,6 +123,23 @@ async def test_a_dump_makes_the_same_store_again(store: PostgresStore, other_url
         assert sorted(await dump(other)) == sorted(lines)
 
 
+async def test_a_thread_of_large_items_comes_in_pieces(store: PostgresStore) -> None:
+    """Such as images in their own data: a reader's export must not fill a server's memory."""
+    await store.save_thread(ThreadMetadata(id="thr_1", created_at=NOON), ADA)
+    sizes = [1, 400_000, 400_000, 400_000, 2_000_000, 1, 1]
+    for number, size in enumerate(sizes):
+        await store.add_thread_item("thr_1", answer(f"msg_{number}", "x" * size), ADA)
+
+    pieces = [piece async for piece in store.dump_threads(ALL)]
+
+    assert [piece.begins for piece in pieces] == [True, *[False] * (len(pieces) - 1)]
+    # Up to a megabyte, and the item with which it is more.
+    assert [piece.lines.count("\n") for piece in pieces] == [1 + 4, 1, 2]
+    found = [json.loads(line) for piece in pieces for line in piece.lines.splitlines()[-7:]]
+    items = [line["item"]["id"] for line in found if line["type"] == "item"]
+    assert items == [f"msg_{number}" for number in range(len(sizes))]
+
+
 async def test_a_dump_is_taken_in_again_without_effect(
     store: PostgresStore, other_url: str
 ) -> None:
