@@ -19,7 +19,7 @@ from chatkit.types import (
 
 from .context import RequestContext
 from .errors import RequestError, invalid
-from .record import answers
+from .record import answers, title_of
 from .trail import Trails, Whose
 from .turn import Turn
 
@@ -233,6 +233,7 @@ class Lease:
         turn.thread_id = thread_id
         turn.message = self._message
         turn.thread = start.thread
+        turn.title = title_of(start.items)
         turn.mark("store")
         if self._trails is not None and not turn.away:
             whose = Whose(

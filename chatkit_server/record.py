@@ -45,6 +45,18 @@ def words_of(content: Iterable[UserMessageContent]) -> str:
     return "".join(part.text if part.type == "input_text" else f"@{part.text}" for part in content)
 
 
+def title_of(items: Iterable[ThreadItem]) -> str | None:
+    """What a thread is called by itself: its first question, cut at a word."""
+    first = next((item for item in items if isinstance(item, UserMessageItem)), None)
+    words = text_of(first).split()
+    title = ""
+    for word in words:
+        if len(title) + len(word) > 60:
+            return f"{title or word[:60]}…"
+        title = f"{title} {word}".strip()
+    return title or None
+
+
 def answers(item: ThreadItem) -> bool:
     """Whether an item is an answer or a part of one, and not a step on the way to it."""
     return not isinstance(item, _NO_ANSWERS)
@@ -179,7 +191,7 @@ class Record:
 
     def answered(self) -> bool:
         """Whether there is anything of an answer."""
-        return any(isinstance(item, AssistantMessageItem) for item in self._worth_keeping())
+        return any(map(answers, self._worth_keeping()))
 
     # For readers
 

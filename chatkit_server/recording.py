@@ -30,12 +30,11 @@ from chatkit.types import (
     ThreadMetadata,
     ThreadStreamEvent,
     ThreadUpdatedEvent,
-    UserMessageItem,
 )
 
 from .context import RequestContext
 from .lease import INTERRUPTED, TurnStore
-from .record import answers, text_of
+from .record import answers
 from .turn import Turn
 from .updates import apply_update
 
@@ -251,7 +250,7 @@ class RecordingServer(ChatKitServer[RequestContext]):
             replace_after=turn.retry if any(map(answers, items)) else None,
             state="failed" if turn.outcome == "refused" else turn.outcome,
             changes=turn.changes,
-            default_title=_title(turn.items) if turn.record.answered() else None,
+            default_title=turn.title if turn.record.answered() else None,
             gap=turn.gap(items),
             context=context,
         )
@@ -280,15 +279,3 @@ def _error_event(error: BaseStreamError) -> ErrorEvent:
         return _error(error.message, allow_retry=error.allow_retry)
     code = error.code if isinstance(error, StreamError) else ErrorCode.STREAM_ERROR
     return ErrorEvent(code=code, allow_retry=error.allow_retry)
-
-
-def _title(items: Sequence[ThreadItem] | None) -> str | None:
-    """A thread's title: its first question, cut at a word."""
-    first = next((item for item in items or () if isinstance(item, UserMessageItem)), None)
-    words = text_of(first).split()
-    title = ""
-    for word in words:
-        if len(title) + len(word) > 60:
-            return f"{title or word[:60]}…"
-        title = f"{title} {word}".strip()
-    return title or None

@@ -71,6 +71,8 @@ class Turn:
         self.partial: list[ThreadItem] = []
         """What is there of answers that were stopped."""
         self.thread: ThreadMetadata | None = None
+        self.title: str | None = None
+        """What the thread is called after an answer, where nobody has named it."""
         self.feed: Feed | None = None
         self.save: Callable[[], Awaitable[None]] | None = None
         """Stores what there is; set while the turn has its thread."""

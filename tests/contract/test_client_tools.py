@@ -106,7 +106,9 @@ def test_threads_add_client_tool_output_goes_on_with_the_answer(start: Start) ->
             "threads.add_client_tool_output", thread_id=asked.thread_id, result={"y": 41}
         )
         items = client.items(asked.thread_id)
+        [thread] = client.threads()
 
+    assert thread["title"] == "Where am I?"
     assert (call["type"], call["status"]) == ("client_tool_call", "pending")
     assert (call["name"], call["arguments"]) == ("scroll_position", {"in": "px"})
     assert waiting[-1] == call
@@ -134,7 +136,9 @@ def test_threads_add_structured_input_goes_on_with_the_answer(start: Start) -> N
         events = client.events("threads.add_structured_input", **sent)
         again = client.post("threads.add_structured_input", **sent)
         items = client.items(asked.thread_id)
+        [thread] = client.threads()
 
+    assert thread["title"] == "How do I install it?"
     assert (form["type"], form["status"]) == ("structured_input", "pending")
     replaced = next(event["item"] for event in events if event["type"] == "thread.item.replaced")
     assert replaced["status"] == "answered"
