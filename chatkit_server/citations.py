@@ -33,6 +33,8 @@ _MARKER = re.compile(r" *(\[\[?)\^? *\d{1,3}(?: *, *\d{1,3})* *\]\]?")
 # No marker is longer; what is held back longer than this is text.
 _LONGEST = 32
 
+# What an index in square brackets may follow.
+_INDEXED = re.compile(r"[\w)\]]\Z", re.ASCII)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -281,8 +283,10 @@ class Citer:
                     annotation = self._sources.annotation(number, part.text, self._site_url)
                     self.citations += 1
                     yield self._annotate(item_id, index, annotation)
-                # `retries[7]` in prose is the reader's business; ` [7]` is a number made up.
-                if known or piece.raw.startswith(" ") or not re.search(r"[\w)\]]$", part.text):
+                # `retries[7]` in prose is the reader's business; ` [7]` is a number made up. So is
+                # one after a Chinese word, before which no space stands.
+                is_made_up = piece.raw.startswith(" ") or not _INDEXED.search(part.text)
+                if known or is_made_up:
                     continue
                 text = piece.raw
             else:

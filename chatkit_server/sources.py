@@ -51,6 +51,8 @@ class Sources:
     def __init__(self) -> None:
         self._hits: list[Hit] = []
         self._numbers: dict[str, int] = {}
+        # Two searches may find different parts of one section.
+        self._texts: list[list[str]] = []
 
     def __len__(self) -> int:
         return len(self._hits)
@@ -64,8 +66,12 @@ class Sources:
         for hit in hits:
             if hit.id not in self._numbers:
                 self._hits.append(hit)
+                self._texts.append([])
                 self._numbers[hit.id] = len(self._hits)
-            numbers.append(self._numbers[hit.id])
+            number = self._numbers[hit.id]
+            if hit.text not in self._texts[number - 1]:
+                self._texts[number - 1].append(hit.text)
+            numbers.append(number)
         return numbers
 
     def annotation(self, number: int, answer: str, site_url: str | None) -> Annotation:
@@ -75,7 +81,7 @@ class Sources:
         """
         hit = self._hits[number - 1]
         section = " › ".join(hit.headings)
-        cited = extract(hit.text, answer)
+        cited = extract("\n\n".join(self._texts[number - 1]), answer)
         url = f"{site_url}{hit.url}" if site_url and hit.url.startswith("/") else hit.url
         return Annotation(
             source=URLSource(

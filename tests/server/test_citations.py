@@ -180,6 +180,13 @@ async def test_a_number_that_the_model_made_up_goes_but_an_index_in_prose_stays(
     assert len(stored.content[0].annotations) == 1
 
 
+async def test_a_made_up_number_goes_where_no_space_stands_before_it() -> None:
+    _, stored, _ = await read(make_citer(POOL), "使用连接池[7]。请用池主机[1]。")
+
+    assert stored.content[0].text == "使用连接池。请用池主机。"
+    assert len(stored.content[0].annotations) == 1
+
+
 async def test_messages_with_one_id_get_ids_of_their_own() -> None:
     citer = make_citer(POOL)
 
@@ -208,6 +215,18 @@ def test_the_same_passage_keeps_its_number_over_searches() -> None:
 
     assert sources.number([POOL, QDRANT]) == [1, 2]
     assert sources.number([QDRANT, Found("3", "/x", "X"), POOL]) == [2, 3, 1]
+
+
+def test_a_citation_rests_on_all_that_searches_found_of_a_section() -> None:
+    sources = Sources()
+    sources.number([Found("1", "/docs/neon", "Neon", text="Use the pooled host.")])
+    sources.number(
+        [Found("1", "/docs/neon", "Neon", text="Branches cost nothing while they sleep.")]
+    )
+
+    annotation = sources.annotation(1, "While they sleep, branches cost nothing", None)
+
+    assert annotation.source.description == "\nBranches cost nothing while they sleep."
 
 
 def test_mending_the_sdk_twice_changes_nothing() -> None:
