@@ -19,6 +19,7 @@ from chatkit_tools import (
     Passages,
     SearchUnavailableError,
     SourceError,
+    writer,
 )
 from chatkit_tools.collection import Collection
 from chatkit_tools.pieces import Piece
@@ -429,6 +430,37 @@ async def test_a_run_that_lost_its_lease_writes_no_more(place: Place) -> None:
         await first.index(pages)
 
     assert [url async for url in ids(collection)] == ["/b"]
+
+
+async def test_a_run_gives_signs_of_life_however_long_its_source_takes(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_RENEW", 0.05)
+    first, second = await place.open(), await place.open()
+    collection = await place.collection()
+
+    async def seen_at() -> float:
+        note = await collection.read_note()
+        assert note is not None
+        assert note.writer is not None
+        return note.writer.at
+
+    async def wait_for_signs() -> None:
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                before = await seen_at()
+                while await seen_at() == before:
+                    await asyncio.sleep(0.01)
+        with pytest.raises(CollectionBusyError, match="another index run is writing"):
+            await second.index(Pages("/b", {"/b": "walrus"}))
+
+    pages = Pages("/", {f"/{number}": "narwhal" for number in range(600)})
+    pages.before = {"/599": wait_for_signs}
+
+    assert (await first.index(pages)).passages == 600
+    note = await collection.read_note()
+    assert note is not None
+    assert (note.generation, note.writer) == (1, None)
 
 
 async def test_two_runs_that_start_together_leave_one_whole_state(

@@ -157,7 +157,8 @@ class IndexRun:
         try:
             documents = source.read(self._stored.known(source.name, self._model))
             try:
-                await self._read(source, documents)
+                async with self._lease.kept():
+                    await self._read(source, documents)
             finally:
                 # A source that is left in the middle may have connections to close.
                 if isinstance(documents, AsyncGenerator):

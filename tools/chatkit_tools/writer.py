@@ -1,13 +1,17 @@
 """Keeps two index runs from writing to one collection at once."""
 
+import asyncio
+import contextlib
 import os
 import socket
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import uuid4
 
 from chatkit_tools.collection import Collection
-from chatkit_tools.errors import CollectionBusyError
+from chatkit_tools.errors import CollectionBusyError, CollectionError
 from chatkit_tools.note import Note, Writer
 
 # How long a run that gives no sign of life keeps others away.
@@ -27,6 +31,7 @@ class Lease:
         self._collection = collection
         self._id = uuid4().hex
         self._renewed = 0.0
+        self._held: Note | None = None
 
     def ask(self, note: Note | None) -> None:
         """Raise CollectionBusyError where another run is writing."""
@@ -70,7 +75,33 @@ class Lease:
         await self._collection.write_note(held)
         self._renewed = time.monotonic()
         await self.check()
+        self._held = held
         return held
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Renew it in the background, once it is taken, while the note stays as it is.
+
+        A slow site or model may keep a run waiting for longer than a lease lasts.
+        """
+        ending = asyncio.Event()
+        beating = asyncio.create_task(self._beat(ending))
+        try:
+            yield
+        finally:
+            # Waited for: a note that is still on its way would undo the one that is written next.
+            ending.set()
+            await beating
+
+    async def _beat(self, ending: asyncio.Event) -> None:
+        # Who has lost the lease is told by the next check, and who is away by the next request.
+        with contextlib.suppress(ConnectionError, CollectionError):
+            while not ending.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ending.wait(), _RENEW)
+                    return
+                if self._held is not None:
+                    await self.renew(self._held)
 
     async def release(self) -> None:
         """Take us out of the note, where we still stand in it."""
