@@ -357,3 +357,20 @@ def test_half_a_character_in_a_breadcrumb_stops_no_run() -> None:
         <main><h1>Title</h1><p>Text.</p></main>""")
 
     assert page.breadcrumbs == ("Guides ?",)
+
+
+def test_a_redirect_for_readers_without_scripts_is_none() -> None:
+    page = read_html("""
+        <head><noscript><meta http-equiv="refresh" content="0; url=/plain"></noscript></head>
+        <main><h1>Title</h1><p>Text.</p></main>""")
+
+    assert not page.left_out
+
+
+@pytest.mark.parametrize(
+    "robots", ["noindex", "none", "noarchive, none", "None , nofollow", "NOINDEX;follow"]
+)
+def test_a_page_that_asks_not_to_be_indexed_is_left_out(robots: str) -> None:
+    page = read_html(f'<meta name="robots" content="{robots}"><main><p>Text.</p></main>')
+
+    assert "asks not to be indexed" in page.left_out

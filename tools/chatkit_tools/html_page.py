@@ -134,7 +134,7 @@ def _depth(text: str) -> int:
 def _read_tree(tree: LexborHTMLParser, url: str) -> HtmlPage:
     metas = _read_metas(tree)
     base = _find_base(tree, url)
-    robots = metas.get("robots", "").lower()
+    robots = set(re.split(r"[\s,;]+", metas.get("robots", "").lower()))
     redirect = _find_redirect(tree, base)
     marked = _find_marks(tree, url)
     version = _find_version(metas)
@@ -153,7 +153,7 @@ def _read_tree(tree: LexborHTMLParser, url: str) -> HtmlPage:
     pieces = page.pieces if page else ()
     if breadcrumbs and breadcrumbs[-1] == title:
         breadcrumbs = breadcrumbs[:-1]
-    if "noindex" in robots or "none" in robots.split(","):
+    if not robots.isdisjoint({"noindex", "none"}):
         left_out = "asks not to be indexed (robots: noindex)"
     elif redirect:
         left_out = f"sends its readers to {redirect}"
@@ -195,7 +195,8 @@ def _find_canonical(tree: LexborHTMLParser, base: str) -> str:
 
 
 def _find_redirect(tree: LexborHTMLParser, base: str) -> str:
-    for meta in tree.css("meta[http-equiv=refresh i]"):
+    # For readers without scripts, some pages send to others; this one is the page for the rest.
+    for meta in tree.css("meta[http-equiv=refresh i]:not(noscript meta)"):
         found = _REFRESH.match(meta.attrs.get("content") or "")
         target = absolute_url(found["url"], base) if found else None
         if target and urldefrag(target).url != urldefrag(base).url:
