@@ -166,11 +166,21 @@ def test_a_name_that_is_no_text_is_skipped(tmp_path: Path) -> None:
 
 
 def test_many_backticks_take_no_time(tmp_path: Path) -> None:
-    write(tmp_path, a="Text\n\na" + "`" * 50_000 + "\n\n[b](./b) ``[c](./c)`` `` ` [d](./d) ``\n")
+    # Of lengths of their own, so that none closes another.
+    runs = "\n\n".join("a" + "`" * (5_000 + more) for more in range(10))
+    write(tmp_path, a=f"Text\n\n{runs}\n\n[b](./b) ``[c](./c)`` `` ` [d](./d) ``\n")
 
     *_, piece = read(tmp_path)["a.md"].pieces
 
     assert piece.text.endswith("[b](/b) ``[c](./c)`` `` ` [d](./d) ``")
+
+
+def test_a_line_that_is_cut_for_its_length_opens_no_code(tmp_path: Path) -> None:
+    write(tmp_path, a="Text\n\na" + "`" * 50_000 + "\n")
+
+    pieces = read(tmp_path)["a.md"].pieces
+
+    assert "".join("".join(piece.text.split()) for piece in pieces) == "Texta" + "`" * 50_000
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:

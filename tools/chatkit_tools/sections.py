@@ -27,23 +27,24 @@ def cut_long(text: str) -> Iterator[str]:
     held: list[str] = []
     room = _MAX_CHARS
     fence = opening = ""
-    for line in _short_lines(text):
+    for line, begins in _short_lines(text):
         if held and len(line) >= room:
             yield "\n".join([*held, *_closing(opening)])
             held, room = [opening] if opening else [], _MAX_CHARS
         held.append(line)
         room -= len(line) + 1
-        former, fence = fence, _fence_after(line, fence)
+        former, fence = fence, _fence_after(line, fence) if begins else fence
         if fence != former:
             opening = line if fence else ""
     yield "\n".join(held)
 
 
-def _short_lines(text: str) -> Iterator[str]:
+def _short_lines(text: str) -> Iterator[tuple[str, bool]]:
+    """Lines, or pieces of them, and whether a line begins there: no other piece is a fence."""
     step = _MAX_CHARS // 2
     for line in text.split("\n"):
         for start in range(0, max(len(line), 1), step):
-            yield line[start : start + step]
+            yield line[start : start + step], start == 0
 
 
 def _closing(opening: str) -> list[str]:
