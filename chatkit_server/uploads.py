@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,10 +20,12 @@ from starlette.responses import Response
 
 from .attachments import Attachments, Download, too_large
 from .context import RequestContext
-from .errors import RequestError, invalid, not_configured
+from .errors import RequestError, invalid, not_configured, unavailable
 from .identity import Identity
 from .refusal import in_protocol
 from .signing import Purpose
+
+logger = logging.getLogger("chatkit_server")
 
 # Headers and boundaries of a form around its file.
 _FORM = 65_536
@@ -120,6 +123,9 @@ async def _received(request: Request, limit: int) -> AsyncIterator[ReceivedFile]
                 file = await (_read_form(request, chunks) if form else _read_raw(raw, chunks))
         except TimeoutError:
             raise RequestError(408, "timeout", "The upload took too long. Try again.") from None
+        except OSError as error:
+            logger.warning("an upload could not be received: %s", error.strerror)
+            raise unavailable("Files can't be stored right now. Try again soon.") from None
         try:
             yield file
         finally:
