@@ -121,3 +121,22 @@ def test_the_composer_stays_above_a_phones_keyboard(
         assert whole is not None
         assert (whole["y"], whole["height"]) == (0, 780)
     context.close()
+
+
+def test_without_storage_a_change_of_the_look_is_no_change_of_the_visitor(
+    page: Page, pages: Pages, server: str
+) -> None:
+    page.add_init_script(
+        """Object.defineProperty(window, 'localStorage', {
+          get() { throw new DOMException('blocked', 'SecurityError'); },
+        });"""
+    )
+    page.goto(pages.put("/", ARTICLE + tag(server)))
+    bubble(page).click()
+    answers = panel(page).get_by_role("button", name="Copy answer")
+    for asked in (1, 2):
+        composer(page).fill("How do I connect to Neon?")
+        panel(page).get_by_role("button", name="Send message").click()
+        expect(answers).to_have_count(asked)
+        page.evaluate("document.body.style.background = '#111'")
+        expect(composer(page)).not_to_have_css("color", "rgb(27, 31, 38)")

@@ -57,9 +57,11 @@ export function storedThread(options: VisitorOptions = {}): StoredThread {
   };
 }
 
+/** One for the page: options that are set anew, with a `fetch` of their own, are no other visitor's. */
+const memory = new Map<string, string>();
+
 /** `localStorage` as long as it works, memory from the first refusal on. */
 export function browserStorage(): KeyValueStorage {
-  const memory = new Map<string, string>();
   const attempt = <T>(use: (storage: KeyValueStorage) => T, otherwise: () => T): T => {
     try {
       // Even reading the property throws where a browser blocks storage.

@@ -65,6 +65,10 @@ test("where storage is blocked the secret and the thread live in memory", async 
     assert.match(first ?? "", SECRET);
     assert.equal(first, second);
 
+    // Options that are set anew make a fetch of their own.
+    await visitorFetch({ fetch })("/chatkit");
+    assert.equal(requests[2]?.headers.get("X-Session-Id"), first);
+
     const thread = storedThread({ storage });
     thread.write("thr_1");
     assert.equal(thread.read(), "thr_1");
