@@ -7,7 +7,17 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.composer import box, button
 from tests.browser.element import ElementPage
-from tests.browser.events import answer, begun, created, delta, done, question, source
+from tests.browser.events import (
+    answer,
+    begun,
+    created,
+    delta,
+    done,
+    page_of,
+    question,
+    source,
+    thread,
+)
 from tests.browser.link_speed import slow_down
 from tests.browser.protocol import ScriptedServer
 
@@ -101,6 +111,28 @@ def test_forced_colours_keep_everything_to_be_told_apart(
     expect(good).to_have_attribute("aria-pressed", "true")
     assert good.evaluate(edge) != unpressed
     context.close()
+
+
+def test_enter_and_escape_belong_to_a_word_that_is_put_together(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    element.mount()
+    box(page).fill("日本")
+    # As Safari tells of the key that ends the word.
+    composed = """(field, key) => !field.dispatchEvent(new KeyboardEvent('keydown', {
+      key, keyCode: 229, bubbles: true, composed: true, cancelable: true,
+    }))"""
+    assert box(page).evaluate(composed, "Enter") is False
+    expect(box(page)).to_have_value("日本")
+    server.answer("threads.list", {"data": [thread(title="Notes")], "has_more": False})
+    button(page, "Chat history").click()
+    button(page, "Rename “Notes”").click()
+    name = page.get_by_role("textbox", name="Name of the chat")
+    assert name.evaluate(composed, "Escape") is False
+    expect(name).to_be_visible()
+    name.press("Escape")
+    expect(name).to_be_hidden()
+    assert [request["type"] for request in server.requests] == ["threads.list"]
 
 
 def test_the_chats_own_page_makes_room_for_a_phones_keyboard(

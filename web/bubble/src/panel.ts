@@ -9,6 +9,7 @@ import {
 } from "../../element/src/standalone.js";
 
 import {
+  isComposing,
   keepAboveKeyboard,
   pageText,
   readDestination,
@@ -140,7 +141,7 @@ export function createPanel(shell: Shell): ShownPanel {
     dialog.addEventListener(type, (event) => {
       event.stopPropagation();
       // The chat itself uses Escape to leave what it has open, such as its history.
-      const escape = type === "keydown" && event.key === "Escape" && !event.isComposing;
+      const escape = type === "keydown" && event.key === "Escape" && !isComposing(event);
       if (escape && !event.defaultPrevented) close();
     });
   }

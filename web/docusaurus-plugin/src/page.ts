@@ -1,5 +1,6 @@
 // The element's package keeps what knows pages of any kind.
 export {
+  isComposing,
   keepAboveKeyboard,
   pageText,
   readDestination,

@@ -9,7 +9,7 @@ import { takeRequest } from "./address";
 import { Chat } from "./chat";
 import type { BubbleOptions } from "./index";
 import { followLink } from "./links";
-import { keepAboveKeyboard } from "./page";
+import { isComposing, keepAboveKeyboard } from "./page";
 import { resizeCorner } from "./resize";
 import { panelStyles, SMALL_SCREEN } from "./styles";
 
@@ -68,7 +68,7 @@ export class Panel {
     for (const type of ["keydown", "keypress", "keyup"] as const) {
       host.addEventListener(type, (event) => {
         event.stopPropagation();
-        if (type === "keydown" && event.key === "Escape" && !event.isComposing) {
+        if (type === "keydown" && event.key === "Escape" && !isComposing(event)) {
           // The chat itself uses Escape to leave what it has open, such as its history.
           if (!event.defaultPrevented) this.close();
         }

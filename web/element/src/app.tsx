@@ -11,6 +11,7 @@ import { Markdown, type MarkdownRules } from "./markdown.js";
 import { describeConnection, Messages } from "./messages.js";
 import type { DocsChatKitOptions } from "./options.js";
 import type { Outbox } from "./outbox.js";
+import { isComposing } from "./page/composing.js";
 import { Start } from "./start.js";
 import { strings } from "./strings.js";
 
@@ -49,7 +50,7 @@ export function App(props: AppProps) {
       class="app"
       style={props.theme}
       onKeyDown={(event) => {
-        if (event.key !== "Escape" || !history.open) return;
+        if (event.key !== "Escape" || !history.open || isComposing(event)) return;
         // Marked as used, so that the page does not close its panel as well.
         event.preventDefault();
         props.onHistory();

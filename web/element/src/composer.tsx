@@ -6,6 +6,7 @@ import { canSend, type Draft, type DraftChange, moveTags } from "./draft.js";
 import { Icon } from "./icons.js";
 import { lazy } from "./lazy.js";
 import type { DocsChatKitOptions } from "./options.js";
+import { isComposing } from "./page/composing.js";
 import { strings } from "./strings.js";
 
 const Attachments = lazy(() => import("./attachments.js").then((parts) => parts.Attachments));
@@ -114,7 +115,7 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
             }
             onKeyDown={(event) => {
               // Enter also ends the composition of a Japanese or Chinese word.
-              if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+              if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
               event.preventDefault();
               // Of the field itself: what was typed just now is not painted yet.
               if (free && canSend({ ...draft, text: event.currentTarget.value })) onSend();

@@ -3,6 +3,7 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { later } from "./later.js";
+import { isComposing } from "./page/composing.js";
 
 interface ConfirmProps {
   question: string;
@@ -29,7 +30,7 @@ export function Confirm({ question, onConfirm, onCancel }: ConfirmProps) {
 /** Ends what is asked, and not the whole list. */
 export function atEscape(onCancel: () => void) {
   return (event: KeyboardEvent) => {
-    if (event.key !== "Escape") return;
+    if (event.key !== "Escape" || isComposing(event)) return;
     event.preventDefault();
     event.stopPropagation();
     onCancel();

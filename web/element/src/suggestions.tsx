@@ -7,6 +7,7 @@ import { later } from "./later.js";
 import type { ComposerPartProps } from "./composer.js";
 import { type Draft, endOf, type Tag, written } from "./draft.js";
 import css from "./composer.css";
+import { isComposing } from "./page/composing.js";
 import { useStyles } from "./sheet.js";
 import { entityTag, insertTag } from "./tags.js";
 import { Glyph } from "./widgets/glyphs.js";
@@ -135,7 +136,7 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
 
     function onKey(event: KeyboardEvent) {
       const { open, choices, current, choose, close, setCurrent } = latest.current;
-      if (event.isComposing) return;
+      if (isComposing(event)) return;
       if (event.key === "Backspace") selectTag(field, latest.current.draft.tags);
       if (!open) return;
       const step = (by: number) => setCurrent((current + by + choices.length) % choices.length);
