@@ -113,6 +113,25 @@ def test_forced_colours_keep_everything_to_be_told_apart(
     context.close()
 
 
+def test_a_phone_does_not_zoom_into_a_field(browser: Browser, server: ScriptedServer) -> None:
+    context = browser.new_context(
+        base_url=server.url,
+        viewport={"width": 390, "height": 780},
+        has_touch=True,
+        is_mobile=True,
+    )
+    page = context.new_page()
+    # Smaller than what Safari zooms into; the tag is marked behind the text, in letters as large.
+    theme = {"colorScheme": "light", "typography": {"baseSize": 14, "openSource": []}}
+    ElementPage(page).mount(theme=theme)
+    box(page).fill("Hi")
+    assert box(page).evaluate("(it) => parseFloat(getComputedStyle(it).fontSize)") >= 16
+    assert box(page).get_attribute("enterkeyhint") == "send"
+    send = button(page, "Send message")
+    assert send.evaluate("(it) => getComputedStyle(it).fontSize") == "14px"
+    context.close()
+
+
 def test_enter_and_escape_belong_to_a_word_that_is_put_together(
     element: ElementPage, server: ScriptedServer, page: Page
 ) -> None:
@@ -133,6 +152,20 @@ def test_enter_and_escape_belong_to_a_word_that_is_put_together(
     name.press("Escape")
     expect(name).to_be_hidden()
     assert [request["type"] for request in server.requests] == ["threads.list"]
+
+
+def test_a_chat_that_was_hidden_at_first_has_its_text_field(
+    element: ElementPage, page: Page
+) -> None:
+    hidden = "document.body.style.display = 'none'"
+    page.add_init_script(f"addEventListener('DOMContentLoaded', () => {{ {hidden} }})")
+    element.mount()
+    page.wait_for_function("document.getElementById('chat').shadowRoot.querySelector('textarea')")
+    page.evaluate("document.body.style.display = ''")
+    expect(box(page)).to_be_visible()
+    place = box(page).bounding_box()
+    assert place is not None
+    assert place["height"] > 30
 
 
 def test_the_chats_own_page_makes_room_for_a_phones_keyboard(

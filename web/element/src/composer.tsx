@@ -48,11 +48,14 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
   const { onChange, onSend, onStop } = actions;
   const { composer = {}, entities, commands } = options;
   const field = useRef<HTMLTextAreaElement>(null);
-  useLayoutEffect(() => {
+  const fit = () => {
     if (!field.current) return;
-    field.current.style.height = "auto";
-    field.current.style.height = `${field.current.scrollHeight}px`;
-  }, [draft.text]);
+    const { style } = field.current;
+    style.height = "auto";
+    // Nothing has a height in a chat that is not shown yet.
+    if (field.current.scrollHeight > 0) style.height = `${field.current.scrollHeight}px`;
+  };
+  useLayoutEffect(fit, [draft.text]);
   const area = useCallback(() => field.current as HTMLTextAreaElement, []);
   const focus = () => area().focus();
   const free = !disabled && !answering;
@@ -107,12 +110,15 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
             value={draft.text}
             placeholder={tool?.placeholderOverride ?? composer.placeholder ?? strings.placeholder}
             aria-label={strings.message}
+            // What the key does, where it is on a screen and there is no Shift to it.
+            enterkeyhint="send"
             onInput={({ currentTarget: { value, selectionEnd } }) =>
               onChange(({ text, tags }) => ({
                 text: value,
                 tags: moveTags(tags, text, value, selectionEnd),
               }))
             }
+            onFocus={fit}
             onKeyDown={(event) => {
               // Enter also ends the composition of a Japanese or Chinese word.
               if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
