@@ -168,6 +168,27 @@ def test_a_chat_that_was_hidden_at_first_has_its_text_field(
     assert place["height"] > 30
 
 
+def test_a_chat_that_comes_back_to_the_page_reads_what_was_written(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    gate = server.gate()
+    asked = question("Hi")
+    server.stream(
+        "threads.create", created(), done(asked), begun(), delta("It begins"), gate, delta(" and")
+    )
+    element.mount()
+    element.ask("Hi")
+    expect(page.get_by_role("article").nth(1)).to_contain_text("It begins")
+    # A framework puts what is not shown aside, and shows the same element again.
+    whole = page_of([asked, answer("It begins and ends.")])
+    server.answer("threads.get_by_id", {**thread(), "items": whole})
+    page.evaluate("(window.chat = document.getElementById('chat')).remove()")
+    gate.open()
+    server.hung_up.wait(20)
+    page.evaluate("document.body.append(window.chat)")
+    expect(page.get_by_role("article").nth(1)).to_contain_text("It begins and ends.")
+
+
 def test_the_chats_own_page_makes_room_for_a_phones_keyboard(
     page: Page, server: ScriptedServer
 ) -> None:

@@ -126,6 +126,8 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
     this.#applyTheme();
     this.#paint();
     this.#scheduleBoot();
+    // Back on a page that had put it aside: what was being written may go on, or be there by now.
+    if (this.#booted) this.#chat.wake();
   }
 
   disconnectedCallback(): void {
