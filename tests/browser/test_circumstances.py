@@ -189,6 +189,14 @@ def test_a_chat_that_comes_back_to_the_page_reads_what_was_written(
     expect(page.get_by_role("article").nth(1)).to_contain_text("It begins and ends.")
 
 
+def test_colours_may_be_written_in_any_notation(element: ElementPage, page: Page) -> None:
+    red = "oklch(0.627955 0.257683 29.2339)"
+    color = {"accent": {"primary": red, "level": 1}}
+    element.mount(theme={"colorScheme": "light", "color": color})
+    box(page).fill("x")
+    expect(button(page, "Send message")).to_have_css("background-color", "rgb(255, 0, 0)")
+
+
 def test_the_chats_own_page_makes_room_for_a_phones_keyboard(
     page: Page, server: ScriptedServer
 ) -> None:

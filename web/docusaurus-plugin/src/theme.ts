@@ -6,8 +6,8 @@ let theme: ThemeOption = {};
 /** The site's look as the chat's theme; the same object until the look changes. */
 export function readTheme(): ThemeOption {
   const root = document.documentElement;
-  // A custom property may name another one or be written in any notation; a colour that an element
-  // really has is always rgb, and a length is in pixels.
+  // A custom property may name another one; a colour that an element really has names none, and a
+  // length is in pixels.
   const probe = document.body.appendChild(document.createElement("span"));
   const style = getComputedStyle(probe);
   const color = (value: string): string => {

@@ -340,6 +340,8 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
     this.#theme = themeProperties(this.#options?.theme, (color) => {
       probe.style.color = "";
       probe.style.color = color;
+      // As sRGB: what is written in oklch() is computed as that, too.
+      probe.style.color = `color-mix(in srgb, ${color}, ${color})`;
       return probe.style.color === "" ? null : parseColor(getComputedStyle(probe).color);
     });
     probe.remove();
