@@ -189,6 +189,20 @@ def test_a_chat_that_comes_back_to_the_page_reads_what_was_written(
     expect(page.get_by_role("article").nth(1)).to_contain_text("It begins and ends.")
 
 
+def test_what_cannot_be_drawn_leaves_the_rest_of_the_chat_alone(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    hostile = done(answer(">" * 20_000 + " deep"))
+    server.stream("threads.create", created(), done(question("Hi")), hostile)
+    more = done(question("More", "msg_2")), done(answer("All is well.", "msg_3"))
+    server.stream("threads.add_user_message", *more)
+    element.mount()
+    element.ask("Hi")
+    expect(page.get_by_text("This part of the chat could not be loaded.")).to_be_visible()
+    element.ask("More")
+    expect(page.get_by_role("article").last).to_contain_text("All is well.")
+
+
 def test_colours_may_be_written_in_any_notation(element: ElementPage, page: Page) -> None:
     red = "oklch(0.627955 0.257683 29.2339)"
     color = {"accent": {"primary": red, "level": 1}}

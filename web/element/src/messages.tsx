@@ -2,7 +2,7 @@
 
 import type { Chat, ThreadItem } from "@docs-chatkit/core";
 import type { EntitiesOption, ThreadItemActionsOption } from "@openai/chatkit";
-import { Fragment } from "preact";
+import { Component, type ComponentChildren, Fragment } from "preact";
 import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { Answer } from "./answer.js";
@@ -68,18 +68,20 @@ export function Messages(props: MessagesProps) {
           <Notices state={state} after={null} rules={rules} />
           {thread.items.map((item) => (
             <Fragment key={item.id}>
-              <Item
-                item={item}
-                streaming={answering && !stopped && item === last}
-                busy={answering && LIVELY.has(item.type)}
-                rules={rules}
-                theme={theme}
-                host={host}
-                entities={entities}
-                onRate={actions?.feedback ? onRate : undefined}
-                onRetry={actions?.retry && !answering ? onRetry : undefined}
-                rating={state.feedback[item.id]}
-              />
+              <Guard>
+                <Item
+                  item={item}
+                  streaming={answering && !stopped && item === last}
+                  busy={answering && LIVELY.has(item.type)}
+                  rules={rules}
+                  theme={theme}
+                  host={host}
+                  entities={entities}
+                  onRate={actions?.feedback ? onRate : undefined}
+                  onRetry={actions?.retry && !answering ? onRetry : undefined}
+                  rating={state.feedback[item.id]}
+                />
+              </Guard>
               <Notices state={state} after={item.id} rules={rules} />
             </Fragment>
           ))}
@@ -108,6 +110,18 @@ export function Messages(props: MessagesProps) {
       )}
     </div>
   );
+}
+
+/** What can't be drawn, as thousands of quotes within each other, takes nothing else along. */
+class Guard extends Component<{ children: ComponentChildren }, { failed: boolean }> {
+  static override getDerivedStateFromError() {
+    return { failed: true };
+  }
+
+  render() {
+    if (!this.state.failed) return this.props.children;
+    return <p class="unloaded">{strings.notLoaded}</p>;
+  }
 }
 
 interface ItemProps {
