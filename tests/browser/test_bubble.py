@@ -123,6 +123,46 @@ def test_the_composer_stays_above_a_phones_keyboard(
     context.close()
 
 
+def test_the_bubble_and_the_open_chat_stay_when_the_body_is_another(
+    page: Page, pages: Pages, server: str
+) -> None:
+    page.goto(pages.put("/", ARTICLE + tag(server)))
+    bubble(page).click()
+    expect(composer(page)).to_be_focused()
+    composer(page).fill("How do I connect")
+    # As Turbo and Astro go to another page.
+    page.evaluate(
+        """html => {
+          const body = document.createElement('body');
+          body.append(new DOMParser().parseFromString(html, 'text/html').body.firstChild);
+          document.body.replaceWith(body);
+        }""",
+        ARTICLE.replace("The pooled host", "Another host"),
+    )
+
+    expect(page.get_by_text("Another host takes many connections.")).to_be_visible()
+    expect(bubble(page)).to_have_count(1)
+    expect(composer(page)).to_have_value("How do I connect")
+    page.evaluate(MARK)
+    page.get_by_role("button", name="Ask about this").click()
+    expect(panel(page).get_by_text("Another host takes many connections.")).to_be_visible()
+
+
+def test_the_bubble_takes_no_place_and_keeps_its_own(page: Page, pages: Pages, server: str) -> None:
+    style = """<style>
+      body { display: flex; flex-direction: column; gap: 50px; margin: 0 }
+      body > * { position: relative; min-height: 300px; padding: 40px; transform: scale(1) }
+    </style>"""
+    page.goto(pages.put("/", ARTICLE, head=style))
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.goto(pages.put("/", ARTICLE + tag(server), head=style))
+
+    expect(bubble(page)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollHeight") == height
+    box = {"x": 1280 - 20 - 56, "y": 800 - 20 - 56, "width": 56, "height": 56}
+    assert bubble(page).bounding_box() == box
+
+
 def test_without_storage_a_change_of_the_look_is_no_change_of_the_visitor(
     page: Page, pages: Pages, server: str
 ) -> None:

@@ -167,6 +167,10 @@ if (script && !page.DocsChatKit) {
         loaded.open(true);
       }, console.error);
   };
+  // Turbo and Astro put the next page's body in the place of this one's.
+  new MutationObserver(() => {
+    if (!host.isConnected) document.body.append(host);
+  }).observe(document.documentElement, { childList: true });
   // Not there yet where the script stands in the head without `defer`.
   if (document.body as HTMLElement | null) place();
   else addEventListener("DOMContentLoaded", place);

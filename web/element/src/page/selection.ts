@@ -43,6 +43,8 @@ export function watchSelection({ label, ask, isOn = () => true }: SelectionOptio
   };
   const update = () => {
     const range = isOn() ? readRange() : null;
+    // The body may be another than that which it was put into.
+    if (!button.isConnected) document.body.append(button);
     button.hidden = range === null;
     if (range) place(button, range);
   };
