@@ -180,3 +180,20 @@ def test_without_storage_a_change_of_the_look_is_no_change_of_the_visitor(
         expect(answers).to_have_count(asked)
         page.evaluate("document.body.style.background = '#111'")
         expect(composer(page)).not_to_have_css("color", "rgb(27, 31, 38)")
+
+
+def test_a_question_of_the_page_waits_for_the_answer_that_is_written(
+    page: Page, pages: Pages, server: str
+) -> None:
+    page.goto(pages.put("/", ARTICLE + tag(server)))
+    bubble(page).click()
+    expect(composer(page)).to_be_focused()
+    # A server that is slow to answer.
+    page.route("**/chatkit", lambda route: None)
+    page.evaluate("void DocsChatKit.ask('How do I connect to Neon?')")
+    expect(panel(page).get_by_role("button", name="Stop answering")).to_be_visible()
+
+    page.evaluate("void DocsChatKit.ask('And from where?')")
+
+    expect(composer(page)).to_have_value("And from where?")
+    page.unroute_all(behavior="ignoreErrors")

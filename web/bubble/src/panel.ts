@@ -119,7 +119,10 @@ export function createPanel(shell: Shell): ShownPanel {
 
   async function ask(question?: string): Promise<void> {
     open();
-    if (question) await element.sendUserMessage({ text: question });
+    if (!question) return;
+    const message = { text: question };
+    // An answer may be on its way: then the question waits in the text field.
+    await element.sendUserMessage(message).catch(() => element.setComposerValue(message));
   }
 
   async function quote(text: string): Promise<void> {
