@@ -154,6 +154,13 @@ def test_enter_and_escape_belong_to_a_word_that_is_put_together(
     assert [request["type"] for request in server.requests] == ["threads.list"]
 
 
+def test_a_field_that_the_browser_fills_in_breaks_nothing(element: ElementPage, page: Page) -> None:
+    element.mount()
+    # Chromium sends such an event, which has no key.
+    filled = "(field) => field.dispatchEvent(new Event('keydown', { bubbles: true }))"
+    assert box(page).evaluate(filled) is True
+
+
 def test_a_chat_that_was_hidden_at_first_has_its_text_field(
     element: ElementPage, page: Page
 ) -> None:

@@ -241,6 +241,15 @@ def test_the_site_has_its_own_root_and_styles_the_bubble(page: Page, site: Scrip
     expect(bubble(page)).to_have_css("bottom", "48px")
 
 
+def test_a_field_of_the_site_that_the_browser_fills_in_breaks_nothing(
+    page: Page, site: ScriptedSite
+) -> None:
+    page.goto(site.url + BASE)
+    expect(bubble(page)).to_be_visible()
+    # Chromium sends such an event, which has no key.
+    page.evaluate("document.body.dispatchEvent(new Event('keydown', { bubbles: true }))")
+
+
 def test_the_theme_follows_the_custom_properties_of_the_site(
     page: Page, site: ScriptedSite
 ) -> None:

@@ -79,7 +79,8 @@ function followAddress(previous: Location | null): void {
 
 function followShortcut(event: KeyboardEvent, shortcut: readonly string[]): void {
   const held = (["ctrl", "shift", "meta"] as const).filter((name) => event[`${name}Key`]);
-  if (event.altKey || !shortcut.includes([...held, event.key.toLowerCase()].join("+"))) return;
+  // Of text, since a browser that fills a field in sends an event without a key.
+  if (event.altKey || !shortcut.includes([...held, event.key].join("+").toLowerCase())) return;
   event.preventDefault();
   load((panel) => panel.toggle());
 }

@@ -387,7 +387,8 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
 
 /** "/" and Ctrl+K are shortcuts of the page's search, which sees only the host as target. */
 function keepShortcutsIn(event: Event): void {
-  const { key, ctrlKey, metaKey } = event as KeyboardEvent;
+  // A browser that fills a field in sends an event without a key.
+  const { key = "", ctrlKey, metaKey } = event as Partial<KeyboardEvent>;
   const isText = key.length === 1 && !ctrlKey && !metaKey;
   if (isText || ((ctrlKey || metaKey) && key.toLowerCase() === "k")) event.stopPropagation();
 }
