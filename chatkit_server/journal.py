@@ -202,7 +202,16 @@ class Journal:
             dropped = True
             self._reject("too old or damaged")
         if dropped or file.has_kept:
-            await asyncio.to_thread(file.compact)
+            await self._tidy(file.compact)
+
+    async def _tidy(self, rewrite: Callable[[], bool]) -> bool:
+        try:
+            return await asyncio.to_thread(rewrite)
+        except OSError as error:
+            # A full disk, say. What is replayed stays in the file, and what waits waits on: both
+            # are not to keep the rest back.
+            logger.warning("the journal can't be written anew: %s", error)
+            return True
 
     def _is_over(self, entry: Entry | None) -> bool:
         return entry is None or entry.at < time.time() - self._max_age
@@ -212,7 +221,7 @@ class Journal:
         logger.warning("an entry of the journal is dropped: %s", reason)
 
     async def _replay(self, file: _File, write: Write) -> None:
-        waiting: set[tuple[str, str]] = set()
+        waiting = file.waiting
         settled = False
         while not settled:
             while line := file.line():
@@ -228,7 +237,7 @@ class Journal:
                     if keep:
                         waiting.add(place)
                 file.step(line, keep=keep)
-            settled = await asyncio.to_thread(file.settle)
+            settled = await self._tidy(file.settle)
 
     async def _must_wait(self, entry: Entry, write: Write) -> bool:
         try:
@@ -347,18 +356,31 @@ class _File:
     def has_kept(self) -> bool:
         return bool(self._kept)
 
+    @property
+    def waiting(self) -> set[tuple[str, str]]:
+        """Users and threads of what was kept."""
+        return {(entry.user_id, entry.thread_id) for entry in self._kept_entries()}
+
+    def _kept_entries(self) -> Iterator[Entry]:
+        return filter(None, map(_read_line, self._kept))
+
     def settle(self) -> bool:
         """Remove what is replayed, if that is all; False when more has come."""
         with self._lock:
-            if self._position < self.size:
+            if self.line():
                 return False
+            if self._position < self.size:
+                # Cut from outside, for room on the disk say: there is nothing more to wait for.
+                logger.warning("the end of %s is missing", self.path.name)
+                self.threads = Counter(entry.thread_id for entry in self._kept_entries())
             self._compact()
             return True
 
-    def compact(self) -> None:
+    def compact(self) -> bool:
         """Remove what is replayed; what was kept is to be replayed again."""
         with self._lock:
             self._compact()
+            return True
 
     def _compact(self) -> None:
         rest = os.pread(self._descriptor, self.size - self._position, self._position)

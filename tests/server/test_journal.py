@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import stat
 import subprocess
@@ -264,6 +265,46 @@ async def test_a_living_process_keeps_its_own(journal: Journal, folder: Path) ->
         await other.replay(target)
         assert (target.turns, other.entries) == ([], 0)
     assert journal.entries == 1
+
+
+async def test_a_disk_that_is_full_keeps_nothing_back_that_could_be_written(
+    journal: Journal, folder: Path
+) -> None:
+    target = Target(turn_0="unknown")
+    [file] = files(folder)
+    # The file can't be written anew without what is replayed.
+    (file.with_suffix(".new") / "in the way").mkdir(parents=True)
+    for number, thread_id in enumerate(["thr_0", "thr_1", "thr_0"]):
+        await journal.append(entry(number, thread_id))
+    await journal.replay(target)
+    await journal.append(entry(3, "thr_3"))
+    await journal.append(entry(4, "thr_0"))
+    await journal.replay(target)
+
+    assert (target.turns, journal.entries) == (["turn_1", "turn_3"], 3)
+    (file.with_suffix(".new") / "in the way").rmdir()
+    file.with_suffix(".new").rmdir()
+    target.verdicts.clear()
+    await journal.replay(target)
+    assert target.turns == ["turn_1", "turn_3", "turn_0", "turn_2", "turn_4"]
+    assert (journal.entries, journal.size) == (0, 0)
+
+
+async def test_a_file_that_is_cut_from_outside_ends_where_it_ends(
+    journal: Journal, folder: Path
+) -> None:
+    target = Target()
+    for number in range(3):
+        await journal.append(entry(number))
+    [file] = files(folder)
+    os.truncate(file, 0)
+
+    async with asyncio.timeout(10):
+        await journal.replay(target)
+    await journal.append(entry(3))
+    await journal.replay(target)
+
+    assert (target.turns, journal.entries, journal.size) == (["turn_3"], 0, 0)
 
 
 async def test_a_file_that_can_not_be_taken_over_keeps_no_other_back(
