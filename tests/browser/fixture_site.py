@@ -69,6 +69,9 @@ FILES = {
         :root { --ifm-color-primary: rgb(150, 20, 90); }
         [data-brand="green"] { --ifm-color-primary: rgb(0, 110, 60); }
         .chatkit-bubble { border-radius: 11px; }
+        button, [type="button"] { padding: 0; border-radius: 0; background: none; color: inherit; }
+        svg { width: 1em; stroke: none; }
+        section { max-width: 200px; min-height: 100vh; margin: 4rem auto; padding: 4rem; }
         """,
     "src/chat.ts": """
         import type { Setup } from "docusaurus-plugin-chatkit";

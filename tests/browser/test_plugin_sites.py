@@ -241,6 +241,26 @@ def test_the_site_has_its_own_root_and_styles_the_bubble(page: Page, site: Scrip
     expect(bubble(page)).to_have_css("bottom", "48px")
 
 
+def test_what_the_site_says_of_buttons_and_sections_leaves_the_chat_alone(
+    page: Page, site: ScriptedSite
+) -> None:
+    page.goto(site.url + BASE)
+
+    expect(bubble(page)).to_have_css("background-color", "rgb(150, 20, 90)")
+    expect(bubble(page)).to_have_css("color", "rgb(255, 255, 255)")
+    expect(bubble(page)).to_have_css("padding", "14px")
+    expect(bubble(page).locator("svg")).to_have_css("stroke-width", "2px")
+    box = bubble(page).locator("svg").bounding_box()
+    assert box is not None
+    assert (box["width"], box["height"]) == (28, 28)
+    open_chat(page)
+    for property_ in ("margin", "padding", "min-height"):
+        expect(panel(page)).to_have_css(property_, "0px")
+    whole = panel(page).bounding_box()
+    assert whole is not None
+    assert whole["width"] == 26 * 16
+
+
 def test_a_field_of_the_site_that_the_browser_fills_in_breaks_nothing(
     page: Page, site: ScriptedSite
 ) -> None:

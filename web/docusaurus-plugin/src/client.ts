@@ -38,8 +38,8 @@ function load(use: (panel: Panel) => void): void {
 
 function showBubble(): void {
   if (bubble) return;
+  // Without a type, by which resets name buttons more strongly; there is no form to be sent.
   const button = document.createElement("button");
-  button.type = "button";
   button.className = `chatkit-bubble chatkit-${options.position}`;
   button.style.cssText = options.style ?? "";
   button.ariaLabel = options.title;

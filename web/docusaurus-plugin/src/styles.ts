@@ -8,11 +8,18 @@ export function panelStyles(): CSSStyleSheet {
     #chatkit-panel {
       --x: var(--chatkit-x, 1.25rem);
       --y: var(--chatkit-y, 1.25rem);
+      display: block;
       position: fixed;
       inset-inline-end: var(--x);
       inset-block-end: calc(var(--y) + 4.5rem);
       z-index: 300;
       box-sizing: border-box;
+      margin: 0;
+      padding: 0;
+      min-inline-size: 0;
+      max-inline-size: none;
+      min-block-size: 0;
+      max-block-size: none;
       inline-size: clamp(20rem, var(--chatkit-width, 26rem), 100vw - 2 * var(--x));
       block-size: clamp(
         18rem,
