@@ -88,6 +88,7 @@ FILES = {
     + "## The end\n\nThe last words.\n",
     "versions.json": '["1.0"]',
     "versioned_docs/version-1.0/guide.md": "# Old guide\n\nWords of the old guide.\n",
+    "versioned_docs/version-1.0/été.md": "# Été\n\nDes mots.\n\n## La fin\n\nLa fin.\n",
     "versioned_sidebars/version-1.0-sidebars.json": "{}",
     "i18n/de/docusaurus-plugin-chatkit/texts.json": json.dumps(
         {

@@ -270,6 +270,23 @@ def test_a_field_of_the_site_that_the_browser_fills_in_breaks_nothing(
     page.evaluate("document.body.dispatchEvent(new Event('keydown', { bubbles: true }))")
 
 
+def test_a_citation_of_a_page_with_other_letters_in_its_address_opens_in_place(
+    page: Page, site: ScriptedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{BASE}docs/%C3%A9t%C3%A9/#la-fin"
+    monkeypatch.setattr(site, "heading", Heading(url, "la-fin", "La fin"))
+    page.goto(site.url + BASE)
+    page.evaluate("window.notReloaded = true")
+    open_chat(page)
+    ask(page)
+
+    panel(page).locator(f'a[href$="{url}"]').first.click()
+
+    expect(page.get_by_role("heading", name="La fin")).to_be_in_viewport()
+    assert page.url == site.url + url
+    assert page.evaluate("window.notReloaded") is True
+
+
 def test_the_theme_follows_the_custom_properties_of_the_site(
     page: Page, site: ScriptedSite
 ) -> None:

@@ -6,6 +6,11 @@ import { pageText, readDestination, showPassage } from "./page";
 type Routes = typeof routes;
 
 /** Whether the site has a page at `pathname`; its host may serve other things beside it. */
+function isOfSite(pathname: string): boolean {
+  // Docs have their route as it is read, "/docs/été"; pages as it stands in an address.
+  return isPage(pathname, routes) || isPage(decode(pathname), routes);
+}
+
 function isPage(pathname: string, among: Routes): boolean {
   return among.some(
     ({ path, exact, routes: below }) =>
@@ -13,6 +18,14 @@ function isPage(pathname: string, among: Routes): boolean {
       matchPath(pathname, { path, exact }) !== null &&
       (below === undefined || isPage(pathname, below as Routes)),
   );
+}
+
+function decode(pathname: string): string {
+  try {
+    return decodeURI(pathname);
+  } catch {
+    return pathname;
+  }
 }
 
 /** A site may be served with the last slash or without. */
@@ -33,7 +46,7 @@ export function followLink(event: MouseEvent): boolean {
   if (!link?.href || link.hasAttribute("download")) return false;
   const destination = readDestination(link.href);
   const { url } = destination;
-  if (url.origin !== location.origin || !isPage(url.pathname, routes)) {
+  if (url.origin !== location.origin || !isOfSite(url.pathname)) {
     link.target = "_blank";
     link.rel = "noopener noreferrer";
     return false;
