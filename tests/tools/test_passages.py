@@ -1,5 +1,6 @@
 """What `Passages` promises, wherever its collection lives."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,39 @@ async def test_vectors_of_another_length_are_refused(
 
     assert hits[0].headings == ("Kill switch",)
     assert "indexed with the embedding model 'hashed' and not with 'longer'" in caplog.text
+
+
+async def test_words_are_enough_where_a_service_changes_the_length_of_its_vectors(
+    place: Place,
+    docs_folder: Path,
+    embedder: EmbeddingServer,
+    embeddings: OpenAIEmbeddings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    passages = await place.open(embeddings=embeddings)
+    await passages.index(docs_folder)
+    await passages.search("kill switch")
+    embedder.size = 48
+
+    hits = await passages.search("kill switch")
+    again = await passages.search("kill switch")
+
+    assert hits[0].headings == again[0].headings == ("Kill switch",)
+    assert "32 numbers, and the embedding model 'hashed' gives 48" in caplog.text
+    assert embedder.inputs.count("kill switch") == 2
+
+
+async def test_searches_at_once_look_at_the_collection_together(
+    place: Place, docs_folder: Path, embedder: EmbeddingServer, embeddings: OpenAIEmbeddings
+) -> None:
+    passages = await place.open(embeddings=embeddings)
+    await passages.index(docs_folder)
+    embedder.inputs.clear()
+
+    await asyncio.gather(*(passages.search(f"kill switch {number}") for number in range(8)))
+
+    asked = [text for text in embedder.inputs if text.startswith("kill switch")]
+    assert sorted(asked) == [f"kill switch {number}" for number in range(8)]
 
 
 async def test_another_model_of_the_same_length_embeds_everything_again(

@@ -14,7 +14,7 @@ from chatkit_tools.collection import Collection, Found, Query, Shape
 from chatkit_tools.connection import connect_place
 from chatkit_tools.embeddings import Embeddings, failure
 from chatkit_tools.errors import CollectionMismatchError, SearchUnavailableError
-from chatkit_tools.indexing import IndexRun, IndexSummary, NoSource, Progress, check_size
+from chatkit_tools.indexing import IndexRun, IndexSummary, NoSource, Progress
 from chatkit_tools.lexical import Lexical, SparseVector
 from chatkit_tools.mapped import MappedCollection
 from chatkit_tools.mapping import FieldMapping
@@ -358,7 +358,9 @@ class Passages:
         if self._view is None or time.monotonic() > self._view.stale_at:
             shape = await self._collection.shape()
             note = await self._collection.read_note() if shape else None
-            self._view = self._see(shape, note)
+            # Searches that looked at the same time go by one view, or each would begin anew.
+            if self._view is None or time.monotonic() > self._view.stale_at:
+                self._view = self._see(shape, note)
         return self._view
 
     def _see(self, shape: Shape | None, note: Note | None) -> "_View | None":
@@ -451,7 +453,16 @@ class Passages:
             return []
         if measured:
             self._scale = Scale.of(measured)
-        check_size(self._collection.name, view.shape, len(vector))
+        size = view.shape.dense_size or 0
+        if size != len(vector):
+            check = ModelCheck(embeddings.model, size, len(vector))
+            said = check.explain(self._collection.name)
+            if not view.shape.lexical:
+                raise CollectionMismatchError(said)
+            # The service has another model behind the name by now, perhaps not for long.
+            self._rests_until = time.monotonic() + _REST
+            self._warn(f"{said}, so the search goes by words alone")
+            return []
         # Pages that could not be read the last time may still have vectors of a former model.
         ours = {"key": "model", "match": {"value": embeddings.model}}
         asked = Query(vector, _DENSE_CANDIDATES, {**scope, "must": [*scope["must"], ours]})
