@@ -55,6 +55,11 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     except BrokenPipeError:
         # Whoever reads the output has enough of it; click ends quietly.
         raise
+    except UnicodeEncodeError as error:
+        # So Python keeps bytes that it could not read.
+        if not any("\udc80" <= char <= "\udcff" for char in error.object):
+            raise
+        raise Failure("an argument is no text in UTF-8") from None
     except Exception as error:
         if (said := sentence(error)) is not None:
             raise Failure(said) from None

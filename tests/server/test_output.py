@@ -91,6 +91,14 @@ def test_an_export_goes_into_a_pipe_and_leaves_it_there(
     assert len(found[0].splitlines()) == 3
 
 
+@pytest.mark.parametrize("command", ["threads show --user", "answering off --message"])
+def test_an_argument_that_is_no_text_is_an_error(shell: Any, command: str) -> None:
+    done = shell(f'"$@" {command} "$(printf \'caf\\351\')"')
+
+    assert done.returncode == 1
+    assert b"an argument is no text in UTF-8" in done.stderr
+
+
 def test_an_import_is_read_twice_and_so_of_no_pipe(shell: Any, ada: Client) -> None:
     thread = ada.ask(NEON).thread_id
     shell('"$@" threads export --output chats.jsonl')
