@@ -95,6 +95,7 @@ class Workers:
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
+        # Or the number is another user's by now.
         return False
     return True

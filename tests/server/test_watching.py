@@ -10,8 +10,10 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,7 @@ import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from chatkit_server.exposition import Workers
 from chatkit_server.logs import logging_config
 from chatkit_server.metrics import Metrics
 from chatkit_server.monitoring import read
@@ -212,6 +215,32 @@ def test_the_numbers_of_workers_are_added_up_and_dead_ones_hold_nothing(
     assert value(after, "turns_total", outcome="completed") == 3
     assert any(line["event"].startswith("Ready: http://") for line in lines)
     assert sum(line["event"] == "turn" for line in lines) == 3
+
+
+def test_a_dead_workers_number_may_be_another_users_by_now() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        left = folder / "gauge_livesum_1.db"
+        # A file without a value in it.
+        left.write_bytes(struct.pack("ii", 8, 0))
+        workers = Workers(folder)
+        with nobody():
+            assert list(workers.collect()) == []
+        assert not left.exists()
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Not root, where it is root that runs the tests."""
+    if os.getuid() != 0:
+        yield
+        return
+    os.setresuid(65_534, 65_534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
 
 
 @contextmanager
