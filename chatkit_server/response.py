@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 
 from chatkit.errors import ErrorCode
 from chatkit.types import ErrorEvent
@@ -196,12 +196,24 @@ DRAINING = asyncio.Event()
 """Set while the process shuts down."""
 
 
-async def drain(seconds: float) -> None:
-    """Let running turns end by themselves for some seconds; then stop them, keeping their text."""
+async def drain(seconds: float, requests: Collection[asyncio.Task[None]] = ()) -> None:
+    """Let running turns end by themselves for some seconds; then stop them, keeping their text.
+
+    Args:
+        seconds: That they get.
+        requests: What is being answered, and may still become a turn.
+    """
     DRAINING.set()
-    if RUNNING and seconds:
-        await asyncio.wait(RUNNING, timeout=seconds)
-    for turn in RUNNING.values():
-        turn.hang_up("shutdown")
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while (busy := {*RUNNING, *requests}) and (left := until - loop.time()) > 0:
+        await asyncio.wait(busy, timeout=left)
+    stop_turns()
     if RUNNING:
         await asyncio.wait(RUNNING, timeout=5.0)
+
+
+def stop_turns() -> None:
+    """Stop what runs, since the process ends."""
+    for turn in RUNNING.values():
+        turn.hang_up("shutdown")

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import logging.config
+import math
+import signal
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import click
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.server import HANDLED_SIGNALS
+from uvicorn.supervisors import Multiprocess
 
 from .exposition import serve_for_workers
 from .logs import is_json, logging_config
-from .response import drain
-from .settings import Settings
+from .response import DRAINING, drain, stop_turns
+from .settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 logger = logging.getLogger("chatkit_server")
 
 _APP = "chatkit_server.app:create_app"
+_WORKER = "chatkit_server.serving:create_worker"
+# For connections to close once the answers on them have ended.
+_CLOSING = 5
 
 
 class DrainingServer(uvicorn.Server):
@@ -38,13 +51,79 @@ class DrainingServer(uvicorn.Server):
             self.greet()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
         # A proxy would send the next question over one that it keeps open, to be cut off here.
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        await drain(self.drain)
+        await drain(self.drain, self.server_state.tasks)
         await super().shutdown(sockets)
+
+
+class Workers(Multiprocess):
+    """uvicorn's workers. The process above them holds their port too, and lets go of it first:
+
+    connections would wait there until it ends, for nobody.
+    """
+
+    def terminate_all(self) -> None:
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
+
+
+def create_worker() -> FastAPI:
+    """The app of one of several workers, whose answers end as those of a single process do.
+
+    Workers are uvicorn's own servers. They close their connections when these are done, and so wait
+    for the answers, which are told by a signal's second handler that they have to end.
+    """
+    from .app import create_app
+
+    settings = read_settings()
+    app = create_app(settings)
+    opened = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        until = loop.time()
+
+        def begin() -> None:
+            nonlocal until
+            if not DRAINING.is_set():
+                DRAINING.set()
+                until = loop.time() + settings.drain
+                loop.call_later(settings.drain, stop_turns)
+
+        async with opened(app):
+            with _at_the_end(lambda: loop.call_soon_threadsafe(begin)):
+                yield
+            # Those without a reader, for whom no connection is kept.
+            await drain(until - loop.time())
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+@contextmanager
+def _at_the_end(tell: Callable[[], object]) -> Iterator[None]:
+    """Tell of the signals that end this process, after whoever handles them."""
+    handlers = {number: signal.getsignal(number) for number in HANDLED_SIGNALS}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        handler = handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        tell()
+
+    for number in handlers:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def run_server(settings: Settings, *, host: str, workers: int, notes: Sequence[str] = ()) -> None:
@@ -83,29 +162,35 @@ def run_server(settings: Settings, *, host: str, workers: int, notes: Sequence[s
 
     for note in notes:
         say(note)
-    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104
+    shown = f"[{host}]" if ":" in host else host
+    if host in ("127.0.0.1", "0.0.0.0", "::"):  # noqa: S104
+        shown = "localhost"
     ready = f"Ready: http://{shown}:{settings.port}{'/' if settings.site_dir else '/chat'}"
     if workers > 1:
-        # Workers are uvicorn's own servers; what still runs after this is stopped and kept.
-        grace = max(1, round(settings.drain))
-        say(ready)
+        config = uvicorn.Config(
+            _WORKER,
+            workers=workers,
+            timeout_graceful_shutdown=math.ceil(settings.drain) + _CLOSING,
+            # A worker answers nothing while it imports: on a busy machine, uvicorn's own five
+            # seconds end each one before it has begun.
+            timeout_worker_healthcheck=30,
+            **options,
+        )
         metrics = serve_for_workers(settings) if settings.metrics_port else nullcontext()
         with metrics:
-            uvicorn.run(
-                _APP,
-                workers=workers,
-                timeout_graceful_shutdown=grace,
-                # A worker answers nothing while it imports: on a busy machine, uvicorn's own five
-                # seconds end each one before it has begun.
-                timeout_worker_healthcheck=30,
-                **options,
-            )
+            above = Workers(config, [config.bind_socket()])
+            say(ready)
+            above.run()
+        if any(worker.exitcode == STARTUP_FAILURE for worker in above.processes):
+            raise SystemExit(STARTUP_FAILURE)
         return
-    server = DrainingServer(uvicorn.Config(_APP, timeout_graceful_shutdown=5, **options))
+    config = uvicorn.Config(_APP, timeout_graceful_shutdown=_CLOSING, **options)
+    server = DrainingServer(config)
     server.drain = settings.drain
     server.greet = lambda: say(ready)
     with contextlib.suppress(KeyboardInterrupt):
         # uvicorn raises the signal again once everything is closed.
-        server.run()
+        # On `::` the loop alone would leave IPv4 out.
+        server.run([config.bind_socket()] if ":" in host else None)
     if not server.started:
-        raise SystemExit(3)
+        raise SystemExit(STARTUP_FAILURE)
