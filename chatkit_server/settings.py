@@ -710,7 +710,12 @@ def _correct(name: str) -> str:
 def _is_address(parts: SplitResult) -> bool:
     """Whether it names a host by http or https; `ValueError` where its port is none."""
     named = bool(parts.hostname) and not re.search(r"\s", parts.netloc)
-    return parts.scheme in _USUAL_PORTS and named and parts.port != 0
+    try:
+        port = parts.port
+    except ValueError:
+        # Without the cause, which quotes what may be a piece of a password.
+        raise ValueError("port could not be read; it is a number from 1 to 65535") from None
+    return parts.scheme in _USUAL_PORTS and named and port != 0
 
 
 def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:

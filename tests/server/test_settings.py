@@ -72,6 +72,7 @@ def test_a_wrong_setting_names_itself_and_the_fix(
         ("DATABASE_URL", "mysql://ada:hunter2@db/docs"),
         ("CHATKIT_JWT_SECRET", "hunter2"),
         ("REDIS_URL", "http://:hunter2@cache:6379"),
+        ("QDRANT_URL", "https://ada:hunter2/3@qdrant.acme.io"),
         ("CHATKIT_JWT_SECRET", "-----BEGIN PRIVATE KEY-----hunter2-----END PRIVATE KEY-----"),
     ],
 )
