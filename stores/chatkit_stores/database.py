@@ -131,6 +131,8 @@ class Database:
         pool that is full.
         """
         if self._probe is not None:
+            # Others go on, also where the caller only tries again.
+            await asyncio.sleep(0)
             raise StoreUnavailableError("the database cannot be reached: it did not answer lately")
         try:
             return Flight(await self._fly(statements, 6 if patient else 1), retried=False)

@@ -1,6 +1,7 @@
 """Connections that break, databases that are away, statements that use their indexes."""
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -93,6 +94,24 @@ async def test_a_database_that_is_away_is_a_connection_error_and_comes_back(
         await flights.reopen()
         await store.found_again()
         await store.ping()
+
+
+async def test_whoever_only_tries_again_while_it_is_away_holds_nobody_up(direct_url: str) -> None:
+    async with Flights.to(direct_url) as flights, PostgresStore.open(flights.dsn) as store:
+        await flights.shut()
+        with pytest.raises(StoreUnavailableError):
+            await store.ping()
+
+        tries = 0
+        back = asyncio.create_task(flights.reopen())
+        async with asyncio.timeout(30):
+            while True:
+                tries += 1
+                with contextlib.suppress(StoreUnavailableError):
+                    await store.ping()
+                    break
+        await back
+        assert tries > 1
 
 
 async def test_a_database_that_wakes_up_within_a_second_or_so_is_waited_for(
