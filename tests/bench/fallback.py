@@ -114,7 +114,9 @@ def main() -> None:
     bubble = ["npm", "--silent", "--prefix", str(ROOT / "web/site"), "run", "measure-bubble"]
     subprocess.run(bubble, check=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=ARGS)
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(playwright.chromium), args=ARGS
+        )
         sizes(browser)
         times(browser)
         browser.close()

@@ -142,7 +142,9 @@ def main() -> None:
     longest = 0.0
     print(f"{DELTAS} deltas of one answer ({len(text) / 1000:.0f} KB) in the element:")
     with serve() as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=ARGS)
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(playwright.chromium), args=ARGS
+        )
         for name, content, rate, slowed in shapes:
             if only not in name:
                 continue

@@ -130,7 +130,7 @@ def main() -> None:
         with installation.running(), sync_playwright() as playwright:
             record(installation.url)
             browser = playwright.chromium.launch(
-                executable_path=find_chromium(playwright), args=ARGS
+                executable_path=find_chromium(playwright.chromium), args=ARGS
             )
             expect.set_options(timeout=20_000)
             take_all(browser, installation.url)

@@ -65,7 +65,7 @@ def test_files_reach_the_model_with_the_question(
 
 
 def test_speech_becomes_text_where_the_caret_is(
-    browser: Browser, start_server: StartServer
+    hearing_browser: Browser, start_server: StartServer
 ) -> None:
     require_build()
     with (
@@ -74,7 +74,7 @@ def test_speech_becomes_text_where_the_caret_is(
             transcription_model="whisper", transcription_base_url=transcriber.base_url
         ) as url,
     ):
-        context = browser.new_context(permissions=["microphone"], base_url=url)
+        context = hearing_browser.new_context(base_url=url)
         page = context.new_page()
         page.goto("/chat")
         page.evaluate(REAL, [{"dictation": {"enabled": True}}, None])
