@@ -7,7 +7,7 @@ SHELL := /usr/bin/env bash
 PYTHON ?= python3
 BIN := .venv/bin
 CORPORA ?=
-JOBS ?= 4
+JOBS ?= 3
 export CHATKIT_DATA_DIR ?= .chatkit
 
 WEB_SOURCES := $(shell find web/core web/element web/bubble web/docusaurus-plugin web/scripts -type f \
@@ -37,7 +37,7 @@ web: .make/web ## Build the element, the chat page and the plugin
 .PHONY: test
 test: .make/dev .make/site .make/system ## Run every test, browser tests included
 	npm --prefix web test
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: .make/dev .make/node ## Format, lint, types, import order
