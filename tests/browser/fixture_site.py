@@ -31,7 +31,6 @@ module.exports = {
   url: "http://127.0.0.1",
   baseUrl: %(base)s,
   trailingSlash: %(trailing_slash)s,
-  future: { faster: %(rspack)s, v4: { removeLegacyPostBuildHeadAttribute: %(rspack)s } },
   i18n: { defaultLocale: %(default)s, locales: %(locales)s },
   storage: { namespace: true },
   presets: [["classic", {
@@ -108,18 +107,13 @@ def write_site(
     base: str = BASE,
     locales: tuple[str, ...] = ("en",),
     trailing_slash: bool = True,
-    rspack: bool = False,
 ) -> Path:
-    """The sources of the site; the packages are those of the documentation site.
-
-    It is bundled by Rspack and SWC, or by webpack and Babel.
-    """
+    """The sources of the site; the packages are those of the documentation site."""
     config = CONFIG % {
         "base": json.dumps(base),
         "default": json.dumps(locales[0]),
         "locales": json.dumps(locales),
         "trailing_slash": json.dumps(trailing_slash),
-        "rspack": json.dumps(rspack),
     }
     files = FILES | {"docusaurus.config.js": config, "chat.json": json.dumps(options)}
     for name, text in files.items():

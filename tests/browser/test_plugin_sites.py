@@ -31,7 +31,7 @@ SILENT = """
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_site(tmp_path_factory.mktemp("site"), OPTIONS, locales=("en", "de"), rspack=True)
+    folder = write_site(tmp_path_factory.mktemp("site"), OPTIONS, locales=("en", "de"))
     build_site(folder)
     return folder
 
