@@ -175,7 +175,10 @@ def test_tags_are_found_written_sent_and_clicked(
     page.keyboard.type("or @b")
     expect(entries).to_have_text(["Bob"])
     page.keyboard.press("Enter")
+    # Each key once the one before has been painted, as people type.
+    expect(page.locator("mark")).to_have_text(["@Ada L", "@Ada L", "@Bob"])
     page.keyboard.press("Backspace")
+    expect(box(page)).to_have_value("Do: Ask @Ada L and @Ada L or @Bob")
     # The tag goes as a whole.
     page.keyboard.press("Backspace")
     expect(box(page)).to_have_value("Do: Ask @Ada L and @Ada L or ")
