@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from . import values
+from .complaints import correct, explain
 from .errors import SettingsError
-from .filetypes import TYPES, FileType
-from .prices import TokenPrice, read_prices
-from .variables import SecretFiles, is_secret, variable
-
-Languages = Literal[
-    "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek",
-    "hungarian", "italian", "norwegian", "portuguese", "romanian", "russian", "spanish",
-    "swedish", "tamil", "turkish", "none",
-]  # fmt: skip
-"""What the lexical search can stem; `none` leaves words as they are."""
-
+from .filetypes import TYPES
+from .variables import SecretFiles, variable
 
 FASTEMBED = "fastembed:"
 """In front of the name of a model that runs in this process."""
-
-# Paths into a payload, several separated by commas.
-Paths = Annotated[tuple[str, ...], NoDecode]
-
-_FILTER_PARTS = frozenset({"must", "should", "must_not", "min_should"})
-
-_USUAL_PORTS = {"http": ":80", "https": ":443"}
-
-_PASSWORD = re.compile(r"[^\s'\"]+@")
 
 
 class Settings(BaseSettings):
@@ -70,22 +45,22 @@ class Settings(BaseSettings):
         return init_settings, env_settings, dotenv_settings, files
 
     # The usual names of the usual parts.
-    database_url: SecretStr | None = Field(
+    database_url: values.PostgresUrl | None = Field(
         None,
         validation_alias="DATABASE_URL",
         description="Postgres for threads. Embedded Postgres in the data folder when unset.",
     )
-    database_url_unpooled: SecretStr | None = Field(
+    database_url_unpooled: values.PostgresUrl | None = Field(
         None,
         validation_alias="DATABASE_URL_UNPOOLED",
         description="For migrations, where DATABASE_URL leads through a pooler.",
     )
-    qdrant_url: str | None = Field(
+    qdrant_url: values.Url | None = Field(
         None,
         validation_alias="QDRANT_URL",
         description="Qdrant server for the docs. The embedded engine when unset.",
     )
-    qdrant_api_key: SecretStr | None = Field(
+    qdrant_api_key: values.Key | None = Field(
         None, validation_alias="QDRANT_API_KEY", description="Key for QDRANT_URL."
     )
     qdrant_collection: str = Field(
@@ -94,15 +69,15 @@ class Settings(BaseSettings):
         pattern=r"^[^/\\<>:\"|?*\x00-\x1f]{1,255}$",
         description="The collection that holds the passages.",
     )
-    openai_api_key: SecretStr | None = Field(
+    openai_api_key: values.Key | None = Field(
         None, validation_alias="OPENAI_API_KEY", description="Turns a model on."
     )
-    openai_base_url: str | None = Field(
+    openai_base_url: values.UrlWithoutPassword | None = Field(
         None,
         validation_alias="OPENAI_BASE_URL",
         description="Any OpenAI-compatible server (Ollama, vLLM, LiteLLM); turns a model on.",
     )
-    redis_url: SecretStr | None = Field(
+    redis_url: values.RedisUrl | None = Field(
         None,
         validation_alias="REDIS_URL",
         description="Redis that counts for all replicas. Each process counts by itself when unset.",
@@ -116,16 +91,16 @@ class Settings(BaseSettings):
         True,
         description="Whether Postgres and the search engine may run embedded; not in the image.",
     )
-    data_dir: Path = Field(
+    data_dir: values.Folder = Field(
         Path(".chatkit"), description="Folder of the embedded Postgres and search engine."
     )
-    journal_dir: Path | None = Field(
+    journal_dir: values.Folder | None = Field(
         None,
         description="Folder, on a disk that lasts, for what is said while the database is away. "
         "In the data folder with the embedded Postgres, else off.",
     )
-    site_dir: Path | None = Field(None, description="A built site to serve at `/`.")
-    site_url: str | None = Field(
+    site_dir: values.SiteFolder | None = Field(None, description="A built site to serve at `/`.")
+    site_url: values.SiteUrl | None = Field(
         None,
         description="Origin of the docs site, put in front of site-relative links in citations.",
     )
@@ -140,7 +115,7 @@ class Settings(BaseSettings):
     model: str | None = Field(
         None, description="Model name; required with OPENAI_BASE_URL, else the Agents SDK's own."
     )
-    models: Annotated[tuple[str, ...], NoDecode] = Field(
+    models: values.Names = Field(
         (), description="Other models that readers may choose for an answer, separated by commas."
     )
     rewrite_model: str | None = Field(
@@ -154,10 +129,10 @@ class Settings(BaseSettings):
     model_timeout: float = Field(
         60.0, gt=0, le=600, description="Seconds that the model may be silent."
     )
-    agent: str | None = Field(
+    agent: values.Reference | None = Field(
         None, description="An agent of your own, as `package.module:attribute`."
     )
-    tools: Annotated[tuple[str, ...], NoDecode] = Field(
+    tools: values.References = Field(
         (), description="Tools of your own, as `package.module:attribute`, separated by commas."
     )
     embedding_model: str | None = Field(
@@ -171,7 +146,7 @@ class Settings(BaseSettings):
         le=65_536,
         description="Asks for shorter vectors than the embedding model's own.",
     )
-    rerank_url: str | None = Field(
+    rerank_url: values.UrlWithoutPassword | None = Field(
         None, description="Address of a reranking service that orders the best passages anew."
     )
     rerank_model: str | None = Field(
@@ -179,8 +154,10 @@ class Settings(BaseSettings):
         description="Model for CHATKIT_RERANK_URL, which Text Embeddings Inference does without; "
         "or one that runs in this process, as `fastembed:NAME`.",
     )
-    rerank_api_key: SecretStr | None = Field(None, description="Key for CHATKIT_RERANK_URL.")
-    language: Languages = Field("english", description="Language of the docs, for lexical search.")
+    rerank_api_key: values.Key | None = Field(None, description="Key for CHATKIT_RERANK_URL.")
+    language: values.Language = Field(
+        "english", description="Language of the docs, for lexical search."
+    )
     default_version: str | None = Field(
         None,
         description="Version of the docs for readers who are on none. The latest one when unset.",
@@ -189,7 +166,7 @@ class Settings(BaseSettings):
         None,
         description="Language of the docs for readers who are on none. The site's when unset.",
     )
-    search_limit: int = Field(8, ge=1, le=50, description="Passages that one search returns.")
+    search_limit: int = Field(8, ge=1, le=120, description="Passages that one search returns.")
     own_answers: bool = Field(
         False, description="Takes a text of the reader's own where a form offers options."
     )
@@ -198,23 +175,23 @@ class Settings(BaseSettings):
     )
 
     # A collection that something else fills.
-    collection_text: Paths = Field(
+    collection_text: values.Paths = Field(
         (), description="Searches QDRANT_COLLECTION as something else filled it: field of the text."
     )
-    collection_url: Paths = Field(
+    collection_url: values.Paths = Field(
         (), description="Field of the page's address, or of its path below the base URL."
     )
-    collection_title: Paths = Field(
+    collection_title: values.Paths = Field(
         (), description="Field of the page's title. Made of the address when unset."
     )
-    collection_heading: Paths = Field(
+    collection_heading: values.Paths = Field(
         (), description="Fields of the headings below the title, outermost first, by commas."
     )
-    collection_anchor: Paths = Field(
+    collection_anchor: values.Paths = Field(
         (), description="Field of the heading's fragment. Made of the heading when unset."
     )
-    collection_version: Paths = Field((), description="Field of the version of the docs.")
-    collection_locale: Paths = Field((), description="Field of the language of the page.")
+    collection_version: values.Paths = Field((), description="Field of the version of the docs.")
+    collection_locale: values.Paths = Field((), description="Field of the language of the page.")
     collection_vector: str | None = Field(
         None, description="Name of the dense vector; the only or unnamed one when unset."
     )
@@ -226,21 +203,21 @@ class Settings(BaseSettings):
     collection_root: str = Field(
         "", description="What such paths begin with and addresses do not, such as /home/ci/docs."
     )
-    collection_filter: Annotated[dict[str, Any], NoDecode] = Field(
+    collection_filter: values.PayloadFilter = Field(
         {}, description="Only points that pass it, as Qdrant's filter in JSON."
     )
 
     # Who may use it.
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_origins: values.Origins = Field(
         (), description="Origins of other sites that may call the server, separated by commas."
     )
     allow_anonymous: bool | None = Field(
         None, description="Visitors without a token; on unless a JWT key is configured."
     )
-    jwt_secret: SecretStr | None = Field(
-        None, min_length=32, description="Shared secret that verifies HS256 tokens."
+    jwt_secret: values.SharedSecret | None = Field(
+        None, description="Shared secret that verifies HS256 tokens."
     )
-    jwt_jwks_url: str | None = Field(
+    jwt_jwks_url: values.Url | None = Field(
         None, description="Key set that verifies RS256, ES256 and EdDSA tokens."
     )
     jwt_issuer: str | None = Field(
@@ -248,7 +225,7 @@ class Settings(BaseSettings):
     )
     jwt_audience: str | None = Field(None, description="The `aud` that a token must have.")
 
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxies: values.Networks = Field(
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For counts, by commas.",
     )
@@ -259,11 +236,11 @@ class Settings(BaseSettings):
     )
 
     # Files and dictation.
-    attachments: str | None = Field(
+    attachments: values.FilesPlace | None = Field(
         None, description="Where attached files lie: a folder, or s3://bucket/prefix."
     )
-    attachment_types: Annotated[tuple[FileType, ...], NoDecode] = Field(
-        TYPES, min_length=1, description="What may be attached, separated by commas."
+    attachment_types: values.FileTypes = Field(
+        TYPES, description="What may be attached, separated by commas."
     )
     max_attachments: int = Field(4, ge=1, le=10, description="Files that one message may have.")
     max_attachment_bytes: int = Field(
@@ -277,7 +254,7 @@ class Settings(BaseSettings):
         min_length=32,
         description="Signs the addresses of files; made beside them when unset.",
     )
-    public_url: str | None = Field(
+    public_url: values.SiteUrl | None = Field(
         None, description="Where browsers reach the server, if a proxy hides it."
     )
     aws_access_key_id: str | None = Field(
@@ -289,7 +266,7 @@ class Settings(BaseSettings):
     aws_region: str | None = Field(
         None, validation_alias="AWS_REGION", description="The bucket's region."
     )
-    aws_endpoint_url: str | None = Field(
+    aws_endpoint_url: values.Url | None = Field(
         None,
         validation_alias="AWS_ENDPOINT_URL",
         description="Storage that speaks S3 and is not Amazon's.",
@@ -297,10 +274,10 @@ class Settings(BaseSettings):
     transcription_model: str | None = Field(
         None, description="Turns dictation on: a model for `/v1/audio/transcriptions`."
     )
-    transcription_base_url: str | None = Field(
+    transcription_base_url: values.UrlWithoutPassword | None = Field(
         None, description="OpenAI-compatible server for dictation; the model's when unset."
     )
-    transcription_api_key: SecretStr | None = Field(
+    transcription_api_key: values.Key | None = Field(
         None, description="Key for CHATKIT_TRANSCRIPTION_BASE_URL."
     )
     transcription_timeout: float = Field(
@@ -319,19 +296,19 @@ class Settings(BaseSettings):
     )
 
     # Limits.
-    visitor_messages: str = Field(
+    visitor_messages: values.Limit = Field(
         "20/minute; 200/hour", description="Questions of one visitor, or `off`."
     )
-    address_messages: str = Field(
+    address_messages: values.Limit = Field(
         "60/minute; 600/hour", description="Questions from one address, or `off`."
     )
-    visitor_requests: str = Field(
+    visitor_requests: values.Limit = Field(
         "240/minute", description="Requests of any kind of one visitor, or `off`."
     )
-    address_requests: str = Field(
+    address_requests: values.Limit = Field(
         "1200/minute", description="Requests of any kind from one address, or `off`."
     )
-    visitor_exports: str = Field(
+    visitor_exports: values.Limit = Field(
         "6/minute; 60/day",
         description="How often one visitor may export or delete everything, or `off`.",
     )
@@ -375,181 +352,10 @@ class Settings(BaseSettings):
         None, ge=1, le=65535, description="Serves metrics for Prometheus on a port of their own."
     )
     metrics_host: str = Field("127.0.0.1", description="Address that CHATKIT_METRICS_PORT is on.")
-    token_prices: Annotated[Mapping[str, TokenPrice], NoDecode] = Field(
+    token_prices: values.TokenPrices = Field(
         {},
         description="What a million tokens cost, as MODEL=INPUT/OUTPUT by commas, for an estimate.",
     )
-
-    @field_validator(
-        "allowed_origins", "models", "tools", "trusted_proxies", "attachment_types", mode="before"
-    )
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator(
-        "collection_text", "collection_url", "collection_title", "collection_heading",
-        "collection_anchor", "collection_version", "collection_locale", mode="before",
-    )  # fmt: skip
-    @classmethod
-    def _split_paths(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        # A comma between double quotes is part of a name.
-        paths = [path.strip() for path in re.findall(r'(?:"[^"]*"|[^",])+', value)]
-        for path in filter(None, paths):
-            if not re.fullmatch(r'(?:"[^"]+"|[^".]+)(?:\.(?:"[^"]+"|[^".]+))*', path):
-                raise ValueError(
-                    f"{path!r} is no path into a payload; write it like metadata.source, with "
-                    "double quotes around a name that has a dot in it"
-                )
-        return tuple(filter(None, paths))
-
-    @field_validator("collection_filter", mode="before")
-    @classmethod
-    def _read_filter(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            found = json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"it is no JSON: {error}") from None
-        if not isinstance(found, dict) or not found or set(found) - _FILTER_PARTS:
-            raise ValueError(
-                "write it as Qdrant does, like "
-                '{"must": [{"key": "metadata.public", "match": {"value": true}}]}'
-            )
-        return found
-
-    @field_validator("token_prices", mode="before")
-    @classmethod
-    def _read_prices(cls, value: object) -> object:
-        return read_prices(value) if isinstance(value, str) else value
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        origins = []
-        for origin in value:
-            parts = urlsplit(origin)
-            more = parts.path + parts.query + parts.fragment
-            if not _is_address(parts) or "@" in parts.netloc or more:
-                raise ValueError(f"{origin!r} is not an origin; write it like https://docs.acme.io")
-            # As browsers send it.
-            host = parts.netloc.lower().removesuffix(_USUAL_PORTS[parts.scheme])
-            origins.append(f"{parts.scheme}://{host}")
-        return tuple(origins)
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        networks = []
-        for text in value:
-            try:
-                network = ip_network(text, strict=False)
-            except ValueError:
-                raise ValueError(
-                    f"{text!r} is no address or network; write it like 10.0.0.0/8"
-                ) from None
-            if network.prefixlen == 0:
-                raise ValueError(f"{text!r} would let everybody choose their own address")
-            networks.append(str(network))
-        return tuple(networks)
-
-    @field_validator(
-        "visitor_messages", "address_messages", "visitor_requests", "address_requests",
-        "visitor_exports",
-    )  # fmt: skip
-    @classmethod
-    def _check_limit(cls, value: str) -> str:
-        from limits import parse_many
-
-        try:
-            items = [] if value == "off" else parse_many(value)
-        except ValueError:
-            raise ValueError("write it like '20/minute; 200/hour', or 'off'") from None
-        if any(item.amount < 1 for item in items):
-            raise ValueError("a limit of 0 refuses everybody; write 'off' to have none")
-        return value
-
-    @field_validator("jwt_secret")
-    @classmethod
-    def _check_jwt_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and value.get_secret_value().lstrip().startswith("-----BEGIN"):
-            raise ValueError("a PEM key is no shared secret; serve it as CHATKIT_JWT_JWKS_URL")
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.match(r"(rediss?|unix)://", value.get_secret_value()):
-            raise ValueError("it must start with redis://, rediss:// or unix://")
-        return value
-
-    @field_validator("site_url", "public_url")
-    @classmethod
-    def _check_site_url(cls, value: str | None) -> str | None:
-        if value is not None and not _is_address(urlsplit(value)):
-            raise ValueError(f"{value!r} is not a URL; write it like https://docs.acme.io")
-        return value.rstrip("/") if value else value
-
-    @field_validator("site_dir")
-    @classmethod
-    def _check_site_dir(cls, value: Path | None) -> Path | None:
-        try:
-            found = value is None or value.is_dir()
-        except OSError as error:
-            raise ValueError(f"it can't be read: {error.strerror}") from None
-        if not found:
-            raise ValueError("there is no such folder; build the site first")
-        return value
-
-    @field_validator("attachments")
-    @classmethod
-    def _check_attachments(cls, value: str | None) -> str | None:
-        remote = value is not None and ("://" in value or value.startswith("s3:"))
-        if remote and not re.fullmatch(r"s3://[^/\s]+(/.*)?", value or ""):
-            raise ValueError("it must be a folder, or an address like s3://bucket/prefix")
-        return value
-
-    @field_validator("openai_base_url", "transcription_base_url", "rerank_url")
-    @classmethod
-    def _check_no_password(cls, value: str | None) -> str | None:
-        # The client refuses it beside a key with each call, and there is always a key.
-        if value is not None and "@" in urlsplit(value).netloc:
-            raise ValueError("a user and a password in it are not sent; set the key instead")
-        return value
-
-    @field_validator(
-        "openai_base_url", "qdrant_url", "jwt_jwks_url", "aws_endpoint_url",
-        "transcription_base_url", "rerank_url",
-    )  # fmt: skip
-    @classmethod
-    def _check_url(cls, value: str | None) -> str | None:
-        if value is not None:
-            parts = urlsplit(value)
-            if parts.scheme not in _USUAL_PORTS:
-                raise ValueError("it must start with http:// or https://")
-            if not _is_address(parts):
-                raise ValueError("it names no host; write it like https://host:8000")
-        return value
-
-    @field_validator("database_url", "database_url_unpooled")
-    @classmethod
-    def _check_dsn(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.match(r"postgres(ql)?://", value.get_secret_value()):
-            raise ValueError("it must start with postgres:// or postgresql://")
-        return value
-
-    @field_validator("agent", "tools")
-    @classmethod
-    def _check_references(cls, value: Any) -> Any:
-        for reference in (value,) if isinstance(value, str) else value or ():
-            if not re.fullmatch(r"[\w.]+:\w+", reference):
-                raise ValueError(f"{reference!r} is not of the form package.module:attribute")
-        return value
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
@@ -687,58 +493,12 @@ def read_settings(values: Mapping[str, Any] | None = None) -> Settings:
     # environment is full of variables that are none of ours.
     unknown = [name for name in given if name not in Settings.model_fields and name[:1] != "_"]
     if unknown:
-        raise SettingsError("\n".join(map(_correct, unknown)))
+        raise SettingsError("\n".join(correct(name, Settings.model_fields) for name in unknown))
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(_explain(error, given)) from None
+        raise SettingsError(explain(error, Settings.model_fields)) from None
     except UnicodeDecodeError:
         raise SettingsError("'.env' holds no text in UTF-8; save it as such") from None
     except OSError as error:
         raise SettingsError(f"'.env' can't be read: {error.strerror}") from None
-
-
-def _correct(name: str) -> str:
-    from difflib import get_close_matches
-
-    names = list(Settings.model_fields)
-    meant = get_close_matches(name.removeprefix("CHATKIT_").lower(), names, 1, 0.8)
-    hint = "their names are those of the variables, without CHATKIT_ and in small letters"
-    return f"there is no setting {name!r}; {f'did you mean {meant[0]!r}?' if meant else hint}"
-
-
-def _is_address(parts: SplitResult) -> bool:
-    """Whether it names a host by http or https; `ValueError` where its port is none."""
-    named = bool(parts.hostname) and not re.search(r"\s", parts.netloc)
-    try:
-        port = parts.port
-    except ValueError:
-        # Without the cause, which quotes what may be a piece of a password.
-        raise ValueError("port could not be read; it is a number from 1 to 65535") from None
-    return parts.scheme in _USUAL_PORTS and named and port != 0
-
-
-def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
-    lines = []
-    for problem in error.errors(include_input=True, include_context=False, include_url=False):
-        message = problem["msg"].removeprefix("Value error, ")
-        if not problem["loc"]:
-            lines.append(message)
-            continue
-        name = str(problem["loc"][0])
-        field = Settings.model_fields.get(name.removeprefix("CHATKIT_").lower())
-        field = field or next(
-            (f for n, f in Settings.model_fields.items() if variable(n, f) == name), None
-        )
-        shown = name if field is None else variable(name.removeprefix("CHATKIT_").lower(), field)
-        secret = field is not None and is_secret(field)
-        # An address may hold a user and a password.
-        found = f"is {_PASSWORD.sub('…@', repr(problem.get('input')))}"
-        found = "is wrong" if secret else found
-        hint = f" ({field.description})" if field is not None and field.description else ""
-        lines.append(f"{shown} {found}: {_lower(message)}{hint}")
-    return "\n".join(lines)
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]

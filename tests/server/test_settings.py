@@ -8,7 +8,8 @@ import pytest
 
 from chatkit_server.errors import SettingsError
 from chatkit_server.parts import open_passages
-from chatkit_server.settings import Languages, Settings, read_settings
+from chatkit_server.settings import Settings, read_settings
+from chatkit_server.values import Language
 from chatkit_server.variables import variable
 from chatkit_tools.lexical import Lexical
 
@@ -233,7 +234,7 @@ def _says(told: str, default: object) -> bool:
     return first == (f"{default:g}" if isinstance(default, float) else str(default))
 
 
-@pytest.mark.parametrize("language", get_args(Languages))
+@pytest.mark.parametrize("language", get_args(Language))
 def test_the_search_knows_every_language(language: str) -> None:
     words = Lexical(language)
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from pydantic import SecretStr
@@ -53,10 +54,11 @@ def test_every_secret_can_lie_in_a_file(
 
 
 def test_the_secrets_are_those_whose_values_are_never_shown_and_what_goes_with_them() -> None:
+    types = get_type_hints(Settings)
     secret = {
         variable(name, field)
         for name, field in Settings.model_fields.items()
-        if field.annotation in (SecretStr, SecretStr | None)
+        if types[name] in (SecretStr, SecretStr | None)
     }
 
     assert set(FILES.values()) == secret | {"AWS_ACCESS_KEY_ID", "CHATKIT_JWT_JWKS_URL"}
