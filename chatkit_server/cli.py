@@ -97,7 +97,7 @@ def search(
     query: str, limit: int | None, version: str | None, locale: str | None, as_json: bool
 ) -> None:
     """Show what the search tool finds, as the model gets it, and whether it covers the query."""
-    from .parts import open_passages
+    from .search import open_passages
 
     settings = settings_for()
 
@@ -187,7 +187,7 @@ def migrate() -> None:
     settings = settings_for()
 
     async def work() -> list[str]:
-        from .parts import migrate_database
+        from .storage import migrate_database
 
         return await migrate_database(settings)
 
@@ -216,7 +216,7 @@ def answering(mode: Literal["on", "quotes", "off"] | None, message: str | None) 
         raise Failure("--message is for `quotes` and `off`: readers see it while they last")
 
     async def work() -> Any:
-        from .parts import switch_answering
+        from .storage import switch_answering
 
         return await switch_answering(settings, mode, message)
 

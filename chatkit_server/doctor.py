@@ -74,7 +74,7 @@ async def run_checks(settings: Settings) -> list[Check]:
 
 
 async def _check_collection(settings: Settings) -> list[Check]:
-    from .parts import look_at_collection
+    from .search import look_at_collection
 
     try:
         findings = await look_at_collection(settings)

@@ -107,7 +107,7 @@ def evaluate(
     settings = settings_for()
 
     async def work() -> Evaluation:
-        from .parts import open_passages
+        from .search import open_passages
 
         async with open_passages(settings) as passages:
             return await _evaluate(passages, asked, questions.name, settings, quiet=as_json)

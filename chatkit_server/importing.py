@@ -49,7 +49,7 @@ def import_threads(
     settings = settings_for()
 
     async def work() -> tuple[Taken, list[Problem], bool]:
-        from .parts import open_store
+        from .storage import open_store
 
         async with open_store(settings) as store:
             reading = _Reading(file, issuer, undelete)

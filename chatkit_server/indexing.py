@@ -119,7 +119,7 @@ def index(
     Exits with 1 when a page could not be read; it is named, keeps what was indexed of it before,
     and the others are indexed.
     """
-    from .parts import open_passages, open_source
+    from .search import open_passages, open_source
 
     if add_lexical:
         if source is not None:
@@ -180,7 +180,7 @@ def _describe(summary: IndexSummary, seconds: float, *, dry_run: bool) -> str:
 
 
 def _add_lexical(*, dry_run: bool, as_json: bool, quiet: bool) -> None:
-    from .parts import open_passages
+    from .search import open_passages
 
     settings = settings_for()
 

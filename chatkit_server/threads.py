@@ -120,7 +120,7 @@ def show(
     selection = _selection(settings, user_id, subject, thread_ids, older_than)
 
     async def work() -> tuple[Any, list[Any], list[str]]:
-        from .parts import open_store
+        from .storage import open_store
 
         async with open_store(settings) as store:
             found: list[str] = []
@@ -204,7 +204,7 @@ def export(
     selection = _selection(settings, user_id, subject, thread_ids, older_than)
 
     async def work() -> int:
-        from .parts import open_store
+        from .storage import open_store
 
         count = 0
         async with open_store(settings) as store:
@@ -315,7 +315,7 @@ def _delete(
     quiet: bool,
 ) -> None:
     async def work() -> None:
-        from .parts import open_store
+        from .storage import open_store
 
         async with open_store(settings) as store:
             count = 0
@@ -358,7 +358,7 @@ async def _ask(question: str) -> None:
 async def _remove_files(store: PostgresStore, settings: Settings) -> str:
     """Remove what is marked; what there is to say of it."""
     from .attachments import remove_condemned
-    from .parts import open_blobs
+    from .storage import open_blobs
 
     if not await store.condemned_attachments(limit=1):
         return ""

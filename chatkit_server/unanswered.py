@@ -33,7 +33,7 @@ def unanswered(days: int, limit: int, as_json: bool) -> None:
     settings = settings_for()
 
     async def work() -> Any:
-        from .parts import load_unanswered
+        from .storage import load_unanswered
 
         return await load_unanswered(settings, days)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from chatkit_server.errors import SettingsError
-from chatkit_server.parts import open_search_models
+from chatkit_server.search import open_search_models
 from chatkit_server.settings import Settings
 
 from .check import Check, say

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatkit_server.parts import open_database
 from chatkit_server.settings import Settings
+from chatkit_server.storage import open_database
 
 from .check import Check, say
 

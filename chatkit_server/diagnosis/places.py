@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatkit_server.errors import SettingsError, sentence
-from chatkit_server.parts import open_blobs
 from chatkit_server.settings import Settings
+from chatkit_server.storage import open_blobs
 
 from .check import Check, say
 

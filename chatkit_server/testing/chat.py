@@ -89,7 +89,7 @@ def _written(docs: Path | Mapping[str, str], folder: Path) -> Path:
 
 
 async def _index(settings: Settings, docs: Path, base_url: str) -> None:
-    from chatkit_server.parts import open_passages, open_source
+    from chatkit_server.search import open_passages, open_source
 
     settings.make_data_dir()
     async with open_passages(settings) as passages:

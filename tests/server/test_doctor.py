@@ -145,7 +145,7 @@ def test_what_can_not_be_done_is_said_in_a_sentence(
 async def test_a_server_says_at_its_start_that_the_model_is_another(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from chatkit_server.parts import check_model, open_passages
+    from chatkit_server.search import check_model, open_passages
     from chatkit_server.settings import read_settings
 
     site.embedder.strange.add("other")

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chatkit_server.parts import open_passages
+from chatkit_server.search import open_passages
 from chatkit_server.settings import Settings, read_settings
 from tests.fixtures.app import Client, StartServer
 from tests.tools.embedder import EmbeddingServer

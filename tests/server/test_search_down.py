@@ -77,7 +77,7 @@ def test_a_search_that_stays_down_is_left_in_peace(
 def test_a_search_that_hangs_is_not_waited_for(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit_server.parts._SEARCH_WITHIN", 0.3)
+    monkeypatch.setattr("chatkit_server.search._SEARCH_WITHIN", 0.3)
     # The system takes connections, and nobody ever reads from them.
     with socket.create_server(("127.0.0.1", 0)) as hung:
         address = f"http://127.0.0.1:{hung.getsockname()[1]}"

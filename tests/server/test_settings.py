@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from chatkit_server.errors import SettingsError
-from chatkit_server.parts import open_passages
+from chatkit_server.search import open_passages
 from chatkit_server.settings import Settings, read_settings
 from chatkit_server.values import Language
 from chatkit_server.variables import variable
