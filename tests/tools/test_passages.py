@@ -226,7 +226,7 @@ async def test_the_embedding_service_is_asked_again_after_a_rest(
     embedder: EmbeddingServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(f"{Passages.__module__}._REST", 0.0)
+    monkeypatch.setattr("chatkit_tools.searching._REST", 0.0)
     embedder.synonyms = {"undo": "off", "quickly": "second"}
     async with OpenAIEmbeddings("hashed", base_url=embedder.url, max_retries=0) as embeddings:
         passages = await place.open(embeddings=embeddings)

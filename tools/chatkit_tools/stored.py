@@ -86,6 +86,11 @@ class Stored:
             self.dead += former.ids
         editions[page] = edition
 
+    def give_up(self, page: str) -> None:
+        """Let go what a run that broke off has written of a page."""
+        if edition := self.waiting.pop(page, None):
+            self.dead += edition.ids
+
     def known(self, source: str, model: str | None) -> dict[str, str]:
         """Return the fingerprints of the pages of which nothing is missing, by address."""
         return {

@@ -134,6 +134,8 @@ class Reading:
 
         In a script without spaces such parts are rare, and would count as what is missing most.
         """
+        if not self._runs:
+            return present
         across = set()
         known = present | self._asking
         for run, size in self._runs:
