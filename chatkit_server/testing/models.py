@@ -61,6 +61,8 @@ class Break:
     text: str
     pause: float = 0.2
     """Seconds before it is dropped, so that the client has read the text."""
+    hold: bool = False
+    """Wait for `ScriptedModel.release` too: what comes with the end of a connection is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class ScriptedModel:
         """Let held answers go on."""
         self._released.set()
 
-    def wait_for(self, condition: Callable[[Self], bool], timeout: float = 10.0) -> None:
+    def wait_for(self, condition: Callable[[Self], bool], timeout: float = 60.0) -> None:
         """Wait until something is true of the requests; TimeoutError otherwise.
 
         For example `model.wait_for(lambda m: m.requests[0].hung_up_at is not None)`.
@@ -225,6 +227,8 @@ class ScriptedModel:
                     yield frame
                 complete = not isinstance(answer, Break)
                 if isinstance(answer, Break):
+                    if answer.hold:
+                        await self._let_go()
                     await asyncio.sleep(answer.pause)
                     raise ConnectionAbortedError("the script breaks off here")
             finally:
@@ -241,11 +245,14 @@ class ScriptedModel:
 
     async def _wait(self, answer: Say, sent: int) -> None:
         if answer.hold_after is not None and sent >= answer.hold_after:
-            # Released from the test's thread, which an asyncio.Event does not take.
-            while not self._released.is_set():  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+            await self._let_go()
         if answer.pause:
             await asyncio.sleep(answer.pause)
+
+    async def _let_go(self) -> None:
+        # From the test's thread, which an asyncio.Event does not take.
+        while not self._released.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 def failure(answer: Fail) -> JSONResponse:

@@ -294,7 +294,11 @@ def test_an_answer_that_loses_the_database_half_way_is_kept(start: StartAway, li
 
 
 def test_a_stopped_and_a_failed_answer_keep_what_was_sent(start: StartAway, line: Line) -> None:
-    script = [Say("One two three four.", hold_after=3), Break("Half an answer"), Say("Next.")]
+    script = [
+        Say("One two three four.", hold_after=3),
+        Break("Half an answer", hold=True),
+        Say("Next."),
+    ]
     with start(*script) as (client, model):
         line.cut()
         with client.stream("threads.create", input=message(NEON)) as events:
@@ -305,7 +309,7 @@ def test_a_stopped_and_a_failed_answer_keep_what_was_sent(start: StartAway, line
                 if len(seen) > 6:
                     break
         model.wait_for(lambda m: m.requests[0].hung_up_at is not None)
-        failed = client.ask("And then?", thread_id)
+        failed = client.ask_held(model, "And then?", thread_id)
         line.mend()
         until_replayed(client)
         kept = texts(client, thread_id)

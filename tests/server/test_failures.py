@@ -28,7 +28,7 @@ def ask(start_server: StartServer, api: str, answer: Answer, **values: Any) -> t
         start_server(openai_base_url=model.base_url, model="m", model_api=api, **values) as url,
     ):
         client = Client(url)
-        reply = client.ask(NEON)
+        reply = client.ask_held(model, NEON)
         return reply, client.items(reply.thread_id)
 
 
@@ -83,7 +83,7 @@ def test_what_does_not_lie_in_the_conversation_is_told_beside_quotes(
 def test_an_answer_that_breaks_off_is_kept_and_may_be_tried_again(
     start_server: StartServer, api: str
 ) -> None:
-    reply, items = ask(start_server, api, Break("Half an answer"))
+    reply, items = ask(start_server, api, Break("Half an answer", hold=True))
 
     assert reply.error is not None
     assert "broke off" in reply.error["message"]

@@ -148,11 +148,11 @@ def test_what_a_reader_has_seen_is_stored_within_two_seconds(start_server: Start
 
 def test_text_is_kept_when_the_model_breaks_off(start_server: StartServer) -> None:
     with (
-        ScriptedModel(Break("One two three ")) as model,
+        ScriptedModel(Break("One two three ", hold=True)) as model,
         start_server(openai_base_url=model.base_url, model="m") as url,
     ):
         client = Client(url)
-        reply = client.ask("How do I connect to Neon?")
+        reply = client.ask_held(model, "How do I connect to Neon?")
 
         assert reply.error is not None
         assert texts(client, reply.thread_id) == ["One two three"]

@@ -99,11 +99,11 @@ def test_a_turn_is_counted_and_timed(start_server: StartServer) -> None:
 def test_what_fails_is_counted_apart(start_server: StartServer) -> None:
     port = free_port()
     with (
-        ScriptedModel(Fail(500), Fail(500), Break("One two ")) as model,
+        ScriptedModel(Fail(500), Fail(500), Break("One two ", hold=True)) as model,
         start_server(openai_base_url=model.base_url, model="m", metrics_port=port) as url,
     ):
         Client(url).ask(QUESTION)
-        Client(url).ask(QUESTION)
+        Client(url).ask_held(model, QUESTION)
         Client(url).send({"type": "threads.get_by_id", "params": {"thread_id": "thr_unknown"}})
         httpx.request("BREW", f"{url}/some/page/of/a/visitor")
         found = scrape(port)
