@@ -30,9 +30,9 @@ from matplotlib.ticker import EngFormatter, MultipleLocator
 from chatkit_server.testing import Answer, Break, Fail, ModelRequest, Say, ScriptedModel
 from tests.browser.site import WEB
 from tests.fixtures.app import Client, message
+from tests.fixtures.command import free_port
 from tests.fixtures.files import LOG, SECRET, ask_about, upload
 from tests.fixtures.prometheus import Prometheus, Query, Series, panels, prometheus, queries
-from tests.server.test_cli import free_port
 from tests.server.test_turns import stop
 from tests.server.test_watching import serving
 

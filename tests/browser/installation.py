@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.browser.site import WEB, require_build
+from tests.fixtures.command import free_port
 
 
 class Installation:
@@ -19,8 +19,7 @@ class Installation:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.port = int(listening.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.environment = {
             **os.environ,
@@ -58,4 +57,4 @@ class Installation:
                 yield
             finally:
                 server.send_signal(signal.SIGINT)
-                log.write(server.communicate(timeout=30)[0])
+                log.write(server.communicate(timeout=120)[0])

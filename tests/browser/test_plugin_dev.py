@@ -1,7 +1,6 @@
 """The plugin while a site is being written: Docusaurus' development server and its hot updates."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.fixture_site import BASE, DOCUSAURUS, write_site
+from tests.fixtures.command import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -24,8 +24,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(sources: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     command = ["node", str(DOCUSAURUS), "start", "--no-open", "--host", "127.0.0.1"]
     with subprocess.Popen(
         [*command, "--port", str(port), "--no-minify"],

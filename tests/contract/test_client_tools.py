@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chatkit_server.testing import Answer, Call, ModelRequest, Say, ScriptedModel
 from tests.fixtures.app import Client, StartServer
+from tests.fixtures.modules import WriteModule
 
 MODULE = '''
 from datetime import UTC, datetime
@@ -70,13 +69,9 @@ Start = Callable[..., Any]
 def start(
     request: pytest.FixtureRequest,
     start_server: StartServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    write_module: WriteModule,
 ) -> Start:
-    (tmp_path / "guide_agent.py").write_text(MODULE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "guide_agent", raising=False)
+    module = write_module("guide_agent", MODULE)
 
     @contextmanager
     def started(*script: Answer | Callable[[ModelRequest], Answer]) -> Iterator[Started]:
@@ -86,7 +81,7 @@ def start(
                 openai_base_url=model.base_url,
                 model="m",
                 model_api=request.param,
-                agent="guide_agent:agent",
+                agent=f"{module}:agent",
             ) as url,
         ):
             yield Client(url), model

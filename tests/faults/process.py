@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+
+from tests.fixtures.command import free_port
 
 # Imports are all that a start does, and a machine with other work takes long for them.
 _PATIENCE = 180.0
@@ -30,8 +31,7 @@ class ServerProcess:
     """`chatkit-server serve` on one port, however often it dies; settings by variable."""
 
     def __init__(self, folder: Path, module: str, settings: dict[str, Any]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.up = asyncio.Event()
         """Set while it answers."""

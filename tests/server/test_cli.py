@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.fixtures.app import DOCS, Client
+from tests.fixtures.app import Client
+from tests.fixtures.command import COMMAND, free_port, run
 from tests.tools.site import Site, html
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A folder with some docs, to work in."""
-    folder = Path(tempfile.mkdtemp(prefix="cli-"))
-    folder.chmod(0o755)
-    for name, text in DOCS.items():
-        (folder / "docs" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "docs" / name).write_text(text)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def run(place: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "chatkit_server", *arguments],
-        cwd=place,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 def test_index_search_and_ask_work_on_an_empty_machine(place: Path) -> None:
@@ -228,18 +201,13 @@ def test_index_and_search_import_no_agent(place: Path) -> None:
         assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
 def test_a_thread_is_in_the_history_after_a_restart(place: Path) -> None:
     run(place, "index", "docs", "--base-url", "/docs")
     port = free_port()
     thread_id, secret = "", ""
     for round_ in range(2):
         with subprocess.Popen(
-            [sys.executable, "-m", "chatkit_server", "serve", "--port", str(port)],
+            [*COMMAND, "serve", "--port", str(port)],
             cwd=place,
             stderr=subprocess.PIPE,
             text=True,
@@ -258,7 +226,7 @@ def test_a_thread_is_in_the_history_after_a_restart(place: Path) -> None:
                     assert [thread["id"] for thread in client.threads()] == [thread_id]
             finally:
                 server.send_signal(signal.SIGINT)
-                _, rest = server.communicate(timeout=30)
+                _, rest = server.communicate(timeout=60)
         assert server.returncode == 0, rest
         assert "Traceback" not in rest
 
@@ -300,14 +268,14 @@ def test_two_workers_serve_one_database(place: Path) -> None:
     run(place, "index", "docs", "--base-url", "/docs")
     port = free_port()
     server = subprocess.Popen(
-        [sys.executable, "-m", "chatkit_server", "serve", "--port", str(port), "--workers", "2"],
+        [*COMMAND, "serve", "--port", str(port), "--workers", "2"],
         cwd=place,
         stderr=subprocess.DEVNULL,
     )
     try:
         client = Client(f"http://127.0.0.1:{port}")
         pids: set[int] = set()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while len(pids) < 2 and time.monotonic() < deadline:
             try:
                 pids.add(httpx.get(f"{client.url}/healthz").json()["pid"])
@@ -319,4 +287,4 @@ def test_two_workers_serve_one_database(place: Path) -> None:
             assert client.threads()[0]["id"] == thread_id
     finally:
         server.terminate()
-        assert server.wait(30) is not None
+        assert server.wait(60) is not None

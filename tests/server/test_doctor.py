@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.fixtures.command import run
 from tests.tools.embedder import EmbeddingServer
 from tests.tools.foreign import langchain_style
 from tests.tools.rest import RestServer
@@ -27,14 +26,7 @@ class Site(SimpleNamespace):
     embedder: EmbeddingServer
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "chatkit_server", *arguments],
-            cwd=self.folder,
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return run(self.folder, *arguments, **variables)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from chatkit_server.testing import Call, ModelRequest, Say, ScriptedModel
 from chatkit_tools import MarkdownFolder, Passages, parse_passages
 from tests.fixtures.app import Client, StartServer, message
-from tests.server.test_cli import run
+from tests.fixtures.command import run
 
 QUESTION = "On which port does the lantern listen?"
 # Version, language, where it stands, the port that it names.

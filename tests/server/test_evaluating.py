@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fixtures.app import DOCS
+from tests.fixtures.command import run
 
 DOCS_OF_OURS = Path(__file__).parents[2] / "web/site/docs"
 OWN = Path(__file__).parents[1] / "tools/questions/own.jsonl"
@@ -44,17 +42,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     indexed = run(folder, "index", "docs", "--base-url", "/docs")
     assert indexed.returncode == 0, indexed.stderr
     return folder
-
-
-def run(place: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "chatkit_server", *arguments],
-        cwd=place,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 def test_questions_are_asked_and_measured(place: Path) -> None:

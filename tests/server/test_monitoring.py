@@ -11,9 +11,9 @@ import yaml
 from chatkit_server.monitoring import read
 from chatkit_server.testing import Fail, Say, ScriptedModel
 from tests.fixtures.app import Client, StartServer
+from tests.fixtures.command import free_port
 from tests.fixtures.files import LOG, SECRET, ask_about, upload
 from tests.fixtures.prometheus import ALERTS, Query, panels, prometheus, queries
-from tests.server.test_cli import free_port
 
 CASES = Path(__file__).with_name("alerts.yml")
 QUESTION = "How do I connect to Neon?"

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from chatkit_server.settings import read_settings
 from chatkit_server.testing import Call, Say, ScriptedModel, serve_in_thread
 from chatkit_stores import PostgresStore
 from tests.fixtures.app import Client, StartServer, message
+from tests.fixtures.modules import WriteModule
 from tests.fixtures.postgres import execute, rows
 
 QUESTION = message("How do I connect to Neon?")
@@ -75,7 +75,7 @@ async def test_a_server_that_reports_a_lost_connection_by_an_error_keeps_the_tex
         async with app.router.lifespan_context(app):
             with contextlib.suppress(Exception):
                 await app(scope("2.4"), receive, send)
-            await asyncio.wait_for(asyncio.gather(*RUNNING), 10)
+            await asyncio.wait_for(asyncio.gather(*RUNNING), 60)
             assert not RUNNING
             await asyncio.to_thread(model.wait_for, lambda m: m.requests[0].hung_up_at is not None)
         items = await stored(database_url)
@@ -176,12 +176,8 @@ guide = Agent(
 
 
 @pytest.fixture
-def tools_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "slow_tools.py").write_text(TOOLS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "slow_tools", raising=False)
-    return "slow_tools"
+def tools_module(write_module: WriteModule) -> str:
+    return write_module("slow_tools", TOOLS)
 
 
 def test_a_stop_during_a_tool_cancels_the_tool_and_frees_the_thread(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,10 +23,10 @@ from chatkit_server.settings import Settings
 from chatkit_server.testing import Break, Call, Fail, ModelRequest, Say, ScriptedModel
 from chatkit_server.variables import variable
 from tests.fixtures.app import Client, message
+from tests.fixtures.command import COMMAND, free_port, run
 from tests.fixtures.files import upload_directly
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.traces import Collector
-from tests.server.test_cli import free_port
 
 MARK = "hunter2"
 # One for each secret setting; those that are addresses get their password in the test.
@@ -80,14 +79,14 @@ def serve(folder: Path, variables: dict[str, str]) -> Iterator[tuple[str, Path]]
     said = folder / "said.log"
     with said.open("w") as out:
         server = subprocess.Popen(
-            [sys.executable, "-m", "chatkit_server", "serve", "--port", str(port)],
+            [*COMMAND, "serve", "--port", str(port)],
             cwd=folder,
             env={**os.environ, **variables},
             stdout=out,
             stderr=out,
         )
     try:
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + 240
         while "Ready: " not in said.read_text():
             assert server.poll() is None, said.read_text()
             assert time.monotonic() < give_up, said.read_text()
@@ -175,14 +174,7 @@ def find(texts: dict[str, str], issued: list[str]) -> list[str]:
 
 
 def doctor(folder: Path, variables: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "chatkit_server", "doctor"],
-        cwd=folder,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run(folder, "doctor", **variables)
     assert done.returncode == 1, done.stderr
     return done.stdout + done.stderr
 
@@ -281,14 +273,7 @@ def test_nothing_leaks_while_everything_is_down(folder: Path, docs_data: Path) -
         answers = drive(url, issued)
     texts = {"log": said.read_text(), "answers": without_own_words(answers)}
     for command in (["migrate"], ["search", "x"], ["index", "."]):
-        done = subprocess.run(
-            [sys.executable, "-m", "chatkit_server", *command],
-            cwd=folder,
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        done = run(folder, *command, **variables)
         assert done.returncode != 0
         texts[command[0]] = done.stdout + done.stderr
     texts["doctor"] = doctor(folder, variables)
@@ -311,14 +296,7 @@ def test_nothing_leaks_while_everything_is_down(folder: Path, docs_data: Path) -
     ],
 )
 def test_a_wrong_setting_does_not_show_its_password(folder: Path, name: str, value: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "chatkit_server", "serve"],
-        cwd=folder,
-        env={**os.environ, name: value},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run(folder, "serve", **{name: value})
 
     assert done.returncode == 1
     assert name in done.stderr

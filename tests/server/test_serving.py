@@ -17,7 +17,7 @@ import pytest
 
 from chatkit_server.testing import Say, ScriptedModel
 from tests.fixtures.app import Client, message
-from tests.server.test_cli import free_port
+from tests.fixtures.command import free_port, run
 from tests.server.test_turns import running, until
 
 LONG = 240.0
@@ -143,14 +143,8 @@ def test_a_question_that_came_before_the_end_gets_its_time(
 def test_workers_that_cant_start_are_a_failure_of_the_command(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "chatkit_server", "serve", "--workers", "2"],
-        cwd=tmp_path,
-        env={**os.environ, **settings, "PORT": str(free_port()), "CHATKIT_TOOLS": "nowhere:tool"},
-        capture_output=True,
-        text=True,
-        timeout=LONG,
-    )
+    wrong = {"PORT": str(free_port()), "CHATKIT_TOOLS": "nowhere:tool"}
+    done = run(tmp_path, "serve", "--workers", "2", **settings, **wrong)
 
     assert done.returncode == 3, done.stderr
     assert "CHATKIT_TOOLS" in done.stderr

@@ -8,7 +8,6 @@ import pty
 import re
 import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,10 @@ from chatkit_server.identity import anonymous_user, token_user
 from chatkit_server.importing import _Reading
 from chatkit_stores.embedded import _find_programs
 from tests.fixtures.app import Client, StartServer
+from tests.fixtures.command import COMMAND, run
 from tests.fixtures.files import PNG, SECRET, ask_about, upload
-from tests.server.test_cli import place, run
 from tests.server.test_housekeeping import age
 
-__all__ = ["place"]
 DOCS = Path(__file__).parents[2] / "web/site/docs/data.md"
 NEON = "How do I connect to Neon?"
 
@@ -119,7 +117,7 @@ def test_an_export_that_breaks_off_leaves_nothing(
     place: Path, database_url: str, ada: Client
 ) -> None:
     ada.ask(NEON)
-    command = [sys.executable, "-m", "chatkit_server", "threads", "export", "--output", "all.jsonl"]
+    command = [*COMMAND, "threads", "export", "--output", "all.jsonl"]
 
     # As a disk that is full.
     done = subprocess.run(
@@ -334,7 +332,7 @@ def test_an_operator_at_a_terminal_is_asked(
     thread = ada.ask(NEON).thread_id
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "chatkit_server", "threads", "delete", "--thread", thread],
+        [*COMMAND, "threads", "delete", "--thread", thread],
         cwd=place,
         env={**os.environ, "DATABASE_URL": database_url},
         stdin=theirs,

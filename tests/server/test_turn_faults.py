@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from chatkit_server.context import RequestContext
+from chatkit_server.server import DocsServer
 from chatkit_server.testing import Answer, Call, Fail, ModelRequest, Say, ScriptedModel
 from tests.fixtures.app import Client, Reply, StartServer, message
 from tests.fixtures.flights import Flights
+from tests.fixtures.modules import WriteModule
 from tests.server.test_turns import running, stop, texts, until
 
 QUESTION = message("How do I connect to Neon?")
@@ -107,18 +108,15 @@ Start = Callable[..., Any]
 
 
 @pytest.fixture
-def start(start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
-    (tmp_path / "faulty_agent.py").write_text(MODULE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "faulty_agent", raising=False)
+def start(start_server: StartServer, write_module: WriteModule) -> Start:
+    module = write_module("faulty_agent", MODULE)
 
     @contextmanager
     def started(*script: Script, **values: Any) -> Iterator[tuple[Client, ScriptedModel]]:
         with (
             ScriptedModel(*script) as model,
             start_server(
-                openai_base_url=model.base_url, model="m", agent="faulty_agent:agent", **values
+                openai_base_url=model.base_url, model="m", agent=f"{module}:agent", **values
             ) as url,
         ):
             yield Client(url), model
@@ -236,7 +234,18 @@ def test_a_thread_stays_held_while_an_item_cannot_be_stored(
 def test_a_stop_reaches_an_answer_that_has_not_begun(start: Start, database_url: str) -> None:
     replies: list[Reply] = []
     answers: list[httpx.Response] = []
-    with start(Say("First."), Say("Second.", hold_after=1)) as (client, model):
+    heard = threading.Event()
+
+    class Hearing(DocsServer):
+        async def stop(self, thread_id: str, context: RequestContext) -> bool:
+            stopping = asyncio.create_task(super().stop(thread_id, context))
+            # It goes as far as to where it waits for the turn.
+            await asyncio.sleep(0)
+            heard.set()
+            return await stopping
+
+    script = Say("First."), Say("Second.", hold_after=1)
+    with start(*script, server_class=Hearing) as (client, model):
         thread_id = client.ask("How do I connect to Neon?").thread_id
         with psycopg.connect(database_url) as connection:
             # Whoever is about to answer has to wait for this.
@@ -251,8 +260,7 @@ def test_a_stop_reaches_an_answer_that_has_not_begun(start: Start, database_url:
                     pass
             stopping = threading.Thread(target=lambda: answers.append(stop(client, thread_id)))
             stopping.start()
-            # Until it has reached the server, one way or the other.
-            stopping.join(0.5)
+            assert heard.wait(60)
             connection.rollback()
         stopping.join()
         model.release()

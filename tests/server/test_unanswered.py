@@ -12,9 +12,8 @@ import pytest
 
 from chatkit_server.gaps import group
 from tests.fixtures.app import Client
-from tests.server.test_cli import place, run
+from tests.fixtures.command import run
 
-__all__ = ["place"]
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import get_type_hints
 
@@ -15,6 +13,7 @@ from chatkit_server.diagnosis.access import check_settings
 from chatkit_server.errors import SettingsError
 from chatkit_server.settings import Settings, read_settings
 from chatkit_server.variables import file_variables, variable
+from tests.fixtures.command import run
 
 ROOT = Path(__file__).parents[2]
 FILES = file_variables(Settings.model_fields)
@@ -185,11 +184,8 @@ def test_doctor_says_what_comes_from_files_and_what_nothing_reads(
     assert "nothing reads: CHATKIT_SITE_NAME_FILE" in check.message
 
 
-def test_a_command_ends_with_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL_FILE", "/run/secrets/there-is-none")
-    done = subprocess.run(
-        [sys.executable, "-m", "chatkit_server", "migrate"], capture_output=True, text=True
-    )
+def test_a_command_ends_with_the_sentence(tmp_path: Path) -> None:
+    done = run(tmp_path, "migrate", DATABASE_URL_FILE="/run/secrets/there-is-none")
 
     assert done.returncode == 1
     assert done.stderr == (

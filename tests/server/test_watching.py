@@ -32,8 +32,8 @@ from chatkit_server.monitoring import read
 from chatkit_server.settings import read_settings
 from chatkit_server.testing import Break, Fail, Say, ScriptedModel
 from tests.fixtures.app import Client, StartServer, message
+from tests.fixtures.command import COMMAND, free_port, run
 from tests.fixtures.traces import Collector, attributes
-from tests.server.test_cli import free_port
 from tests.server.test_turns import running, stop, until
 
 QUESTION = "How do I connect to Neon? My secret word is xyzzy."
@@ -168,18 +168,14 @@ def test_what_alerts_count_is_there_before_it_happens() -> None:
 def test_a_taken_port_is_a_sentence_at_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for workers in ("1", "2"):
-            done = subprocess.run(
-                [sys.executable, "-m", "chatkit_server", "serve", "--workers", workers],
-                cwd=tmp_path,
-                env={
-                    **os.environ,
-                    "PORT": str(free_port()),
-                    "CHATKIT_METRICS_PORT": str(taken.getsockname()[1]),
-                    "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/x",
-                },
-                capture_output=True,
-                text=True,
-                timeout=120,
+            done = run(
+                tmp_path,
+                "serve",
+                "--workers",
+                workers,
+                PORT=str(free_port()),
+                CHATKIT_METRICS_PORT=str(taken.getsockname()[1]),
+                DATABASE_URL="postgresql://nobody@127.0.0.1:9/x",
             )
 
             assert done.returncode in (1, 3)
@@ -249,7 +245,7 @@ def serving(folder: Path, settings: dict[str, str], *arguments: str) -> Iterator
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "chatkit_server", "serve", *arguments],
+            [*COMMAND, "serve", *arguments],
             cwd=folder,
             env={**os.environ, **settings},
             stdout=subprocess.DEVNULL,
