@@ -50,6 +50,7 @@ def create_app(
         SettingsError: the environment can't be used.
     """
     configured = settings or read_settings()
+    configured.check_identity()
     identity = make_identity(_verifier(configured), anonymous=configured.anonymous)
 
     observer = make_observer(configured)

@@ -59,6 +59,7 @@ def serve(host: str, port: int | None, workers: int) -> None:
 
     try:
         settings.check_embedded("database", "search")
+        settings.check_identity()
         run_server(settings, host=host, workers=workers, notes=_parts_in_use(settings))
     except SettingsError as error:
         raise Failure(str(error)) from None

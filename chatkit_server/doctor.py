@@ -32,6 +32,7 @@ def doctor(as_json: bool) -> None:
     try:
         settings = read_settings()
         settings.check_embedded("database", "search")
+        settings.check_identity()
     except SettingsError as error:
         checks = [Check("settings", "error", str(error))]
     else:

@@ -48,7 +48,8 @@ def serve_metrics(settings: Settings, registry: Collector) -> Iterator[None]:
     except OSError as error:
         raise SettingsError(
             f"CHATKIT_METRICS_PORT is {settings.metrics_port}, which can't be listened on at "
-            f"{settings.metrics_host}: {error.strerror}; choose a free port"
+            f"{settings.metrics_host}: {error.strerror}; choose a free port, and for "
+            "CHATKIT_METRICS_HOST an address of this machine"
         ) from None
     try:
         yield

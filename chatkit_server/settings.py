@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from . import values
@@ -166,7 +166,7 @@ class Settings(BaseSettings):
         None,
         description="Language of the docs for readers who are on none. The site's when unset.",
     )
-    search_limit: int = Field(8, ge=1, le=120, description="Passages that one search returns.")
+    search_limit: int = Field(8, ge=1, le=50, description="Passages that one search returns.")
     own_answers: bool = Field(
         False, description="Takes a text of the reader's own where a form offers options."
     )
@@ -325,7 +325,7 @@ class Settings(BaseSettings):
         8000, ge=1, le=1_000_000, description="Longest question, in characters."
     )
     keep_alive: float = Field(
-        15.0, gt=0, le=120, description="Seconds of silence before a comment keeps a stream open."
+        15.0, gt=0, le=50, description="Seconds of silence before a comment keeps a stream open."
     )
     turn_timeout: float = Field(300.0, gt=0, le=3600, description="Seconds that one turn may take.")
     drain: float = Field(
@@ -357,8 +357,19 @@ class Settings(BaseSettings):
         description="What a million tokens cost, as MODEL=INPUT/OUTPUT by commas, for an estimate.",
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _drop_line_end(cls, value: object) -> object:
+        # As in files: secrets of Kubernetes have one where they were made by `echo`.
+        return value.rstrip("\r\n") if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
+        if self.metrics_port == self.port:
+            raise ValueError(
+                f"CHATKIT_METRICS_PORT and PORT are both {self.port}; choose another one for the "
+                "metrics"
+            )
         if self.openai_base_url and not self.model:
             raise ValueError(
                 "CHATKIT_MODEL is not set; with OPENAI_BASE_URL it must name a model of that server"
@@ -436,6 +447,19 @@ class Settings(BaseSettings):
         found = [said for part in parts if (said := missing[part])]
         if found and not self.embedded:
             raise SettingsError("\n".join(found))
+
+    def check_identity(self) -> None:
+        """Refuse to serve where tokens are expected and nothing verifies them.
+
+        Raises:
+            SettingsError: such a setting, and what to do.
+        """
+        for name in ("issuer", "audience"):
+            if getattr(self, f"jwt_{name}") and not self.jwt_on:
+                raise SettingsError(
+                    f"CHATKIT_JWT_{name.upper()} is set and no key, so that tokens would not be "
+                    "looked at: set CHATKIT_JWT_SECRET or CHATKIT_JWT_JWKS_URL, or unset it"
+                )
 
     def make_data_dir(self) -> None:
         """Make the data folder where there is none, for its owner alone."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -15,6 +15,8 @@ from pydantic_settings import NoDecode
 
 from .filetypes import FileType
 from .prices import TokenPrice, read_prices
+
+_Place = TypeVar("_Place", str, Path)
 
 _FILTER_PARTS = frozenset({"must", "should", "must_not", "min_should"})
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
@@ -105,6 +107,14 @@ def _check_shared_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_key(value: SecretStr) -> SecretStr:
+    key = value.get_secret_value()
+    # It is sent in a header, and the client would say nothing that helps.
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("it has a sign that no key has, such as a typographic quote")
+    return value
+
+
 def _check_redis_url(value: SecretStr) -> SecretStr:
     if not re.match(r"(rediss?|unix)://", value.get_secret_value()):
         raise ValueError("it must start with redis://, rediss:// or unix://")
@@ -148,6 +158,12 @@ def _is_address(parts: SplitResult) -> bool:
         # Without the cause, which quotes what may be a piece of a password.
         raise ValueError("port could not be read; it is a number from 1 to 65535") from None
     return parts.scheme in _USUAL_PORTS and named and port != 0
+
+
+def _check_home(value: _Place) -> _Place:
+    if str(value).startswith("~"):
+        raise ValueError("only a shell knows what `~` is; write the whole path")
+    return value
 
 
 def _check_site_dir(value: Path) -> Path:
@@ -208,9 +224,9 @@ SiteUrl = Annotated[str, AfterValidator(_check_site_url)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_check_dsn)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
 SharedSecret = Annotated[SecretStr, Field(min_length=32), AfterValidator(_check_shared_secret)]
-Key = SecretStr
+Key = Annotated[SecretStr, AfterValidator(_check_key)]
 """Sent to a server with each request."""
-Folder = Path
+Folder = Annotated[Path, AfterValidator(_check_home)]
 SiteFolder = Annotated[Folder, AfterValidator(_check_site_dir)]
-FilesPlace = Annotated[str, AfterValidator(_check_files_place)]
+FilesPlace = Annotated[str, AfterValidator(_check_home), AfterValidator(_check_files_place)]
 """A folder, or an address in S3."""

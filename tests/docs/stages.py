@@ -142,6 +142,8 @@ STAGES: dict[str, Stage] = {
         environment=lambda stand_ins: {
             **dict.fromkeys(["DATABASE_URL", "DATABASE_URL_UNPOOLED"], stand_ins.database()),
             "CHATKIT_JWT_ISSUER": "https://login.example.com/",
+            "CHATKIT_JWT_SECRET": SIGN,
+            "CHATKIT_ALLOW_ANONYMOUS": "1",
         },
         replaced=lambda _: {
             "chatkit-server threads delete": _DELETE,

@@ -78,6 +78,7 @@ def test_an_unreadable_document_is_named_and_the_rest_is_indexed(place: Path) ->
         (("serve",), {"CHATKIT_JOURNAL_DIR": "/dev/null/x"}, "CHATKIT_JOURNAL_DIR to a folder"),
         (("serve",), {"CHATKIT_SITE_DIR": "nowhere"}, "there is no such folder"),
         (("serve",), {"PORT": "http"}, "PORT is 'http'"),
+        (("serve",), {"CHATKIT_JWT_ISSUER": "i"}, "CHATKIT_JWT_ISSUER is set and no key"),
         (("serve", "--port", "99999"), {}, "99999"),
         (("serve",), {"OPENAI_BASE_URL": "http://x/v1"}, "CHATKIT_MODEL is not set"),
         (("migrate",), {"DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/x"}, "database"),

@@ -55,6 +55,10 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("CHATKIT_ALLOWED_ORIGINS", "https://docs.acme.io:web", "port could not"),
         ("CHATKIT_ALLOWED_ORIGINS", "https://me@docs.acme.io", "is not an origin"),
         ("CHATKIT_ATTACHMENTS", "s3:/bucket", "an address like s3://bucket/prefix"),
+        ("CHATKIT_KEEP_ALIVE", "60", "less than or equal to 50"),
+        ("CHATKIT_DATA_DIR", "~/chatkit", "write the whole path"),
+        ("CHATKIT_ATTACHMENTS", "~/files", "write the whole path"),
+        ("CHATKIT_METRICS_PORT", "8000", "CHATKIT_METRICS_PORT and PORT are both 8000"),
         ("CHATKIT_SITE_DIR", "x" * 300, "it can't be read: File name too long"),
     ],
 )
@@ -73,6 +77,8 @@ def test_a_wrong_setting_names_itself_and_the_fix(
         ("DATABASE_URL", "mysql://ada:hunter2@db/docs"),
         ("CHATKIT_JWT_SECRET", "hunter2"),
         ("REDIS_URL", "http://:hunter2@cache:6379"),
+        ("OPENAI_API_KEY", "\u201chunter2\u201d"),
+        ("QDRANT_API_KEY", "hunter2\nQDRANT_URL=x"),
         ("QDRANT_URL", "https://ada:hunter2/3@qdrant.acme.io"),
         ("CHATKIT_JWT_SECRET", "-----BEGIN PRIVATE KEY-----hunter2-----END PRIVATE KEY-----"),
     ],
@@ -120,6 +126,33 @@ def test_an_error_does_not_print_the_other_settings(monkeypatch: pytest.MonkeyPa
 
     assert str(raised.value).startswith("CHATKIT_JWT_ISSUER is not set")
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_lines_end_is_no_part_of_a_value(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"sk-1{end}")
+    monkeypatch.setenv("CHATKIT_DATA_DIR", f"/data{end}")
+    settings = read_settings()
+
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "sk-1"
+    assert settings.data_dir == Path("/data")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "deploy/nginx.conf",
+        "deploy/kubernetes/service.yaml",
+        "web/site/docs/operations.md",
+        "web/site/docs/scaling.md",
+    ],
+)
+def test_no_proxy_of_ours_ends_a_stream_that_is_silent(place: str) -> None:
+    [limit] = re.findall(r'proxy[_-]read[_-]timeout:? "?(\d+)', (ROOT / place).read_text())
+
+    with pytest.raises(SettingsError, match="CHATKIT_KEEP_ALIVE"):
+        read_settings({"keep_alive": limit})
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ def serve(status: int, content: bytes = b"{}") -> Iterator[_Server]:
         (400, b'{"status": {"error": "no such field"}}', CollectionError, "no such field"),
         (200, b"<html>", SearchUnavailableError, "did not answer as Qdrant does"),
         (200, b'{"other": 1}', SearchUnavailableError, "did not answer as Qdrant does"),
+        (404, b"<h1>Not Found</h1>", SearchUnavailableError, "did not answer as Qdrant does"),
     ],
 )
 async def test_a_refusal_says_what_it_is(
@@ -68,7 +69,7 @@ async def test_a_refusal_says_what_it_is(
 
 
 async def test_nothing_there_is_no_error() -> None:
-    with serve(404) as server:
+    with serve(404, b'{"status": {"error": "Not found: Collection `docs`"}}') as server:
         async with connect_server(f"http://127.0.0.1:{server.server_address[1]}") as connection:
             assert await connection.send("GET", "/collections/docs") is None
 

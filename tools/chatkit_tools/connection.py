@@ -116,11 +116,13 @@ class _Sender(ABC):
 
     def _read(self, answer: Answer, method: str, path: str) -> Any:
         status = answer.status
-        if status == httpx.codes.NOT_FOUND:
+        if status == httpx.codes.NOT_FOUND and (method != "GET" or _said(answer) is not None):
             return None
         if httpx.codes.is_success(status):
             with contextlib.suppress(ValueError, LookupError, TypeError):
                 return orjson.loads(answer.content)["result"]
+        # By GET a collection is asked for, and any web server at all says that it has none.
+        if httpx.codes.is_success(status) or status == httpx.codes.NOT_FOUND:
             raise SearchUnavailableError(
                 f"{self._name} did not answer as Qdrant does; check its URL"
             )
@@ -249,7 +251,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def _reason(answer: Answer) -> str:
+    said = _said(answer)
+    return answer.content.decode(errors="replace")[:200] if said is None else said
+
+
+def _said(answer: Answer) -> str | None:
+    """What Qdrant says of an error; None where it is not Qdrant that answers."""
     try:
         return str(orjson.loads(answer.content)["status"]["error"])
     except (ValueError, LookupError, TypeError):
-        return answer.content.decode(errors="replace")[:200]
+        return None
