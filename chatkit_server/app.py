@@ -106,7 +106,9 @@ def create_app(
                 "Accept-Language", "Authorization", "Content-Type", "X-Session-Id",
                 "X-Chatkit-Resume", "chatkit-device-id", "chatkit-frame-instance-id",
             ],
-            expose_headers=["Retry-After", "X-Chatkit-Turn", "X-Request-Id"],
+            expose_headers=[
+                "Retry-After", "X-Chatkit-Keep-Alive", "X-Chatkit-Turn", "X-Request-Id",
+            ],
             max_age=7200,
         )  # fmt: skip
     public = configured.public_url or ""

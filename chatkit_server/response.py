@@ -25,7 +25,15 @@ _MOST_READERS = 16
 # How often a turn without readers here looks whether it is followed elsewhere.
 _FOLLOWED = 5.0
 PING = b": ping\n\n"
-STREAM_HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+
+
+def stream_headers(keep_alive: float) -> dict[str, str]:
+    """Of every stream; what it says of its silence tells a reader when the connection is dead."""
+    return {
+        "Cache-Control": "no-store, no-transform",
+        "X-Accel-Buffering": "no",
+        "X-Chatkit-Keep-Alive": f"{keep_alive:g}",
+    }
 
 
 class Feed:
@@ -148,7 +156,7 @@ class TurnResponse(StreamingResponse):
         self._first: bytes | None = None
         self._loop = asyncio.get_running_loop()
         self._spoke_at = self._loop.time()
-        super().__init__(self._body(), headers=STREAM_HEADERS)
+        super().__init__(self._body(), headers=stream_headers(keep_alive))
 
     async def first(self) -> TurnResponse:
         """Wait for the first event; an error before it is raised here, while there is a status.

@@ -18,7 +18,7 @@ from .identity import Identity
 from .lease import TurnView
 from .protocol import MAX_ID, read_json
 from .refusal import in_protocol
-from .response import DRAINING, PING, STREAM_HEADERS, Reader, TurnResponse
+from .response import DRAINING, PING, Reader, TurnResponse, stream_headers
 from .uploads import endpoint_address
 
 logger = logging.getLogger("chatkit_server")
@@ -88,7 +88,7 @@ async def _follow(
     return StreamingResponse(
         _stored(server, thread_id, found, context, keep_alive),
         media_type="text/event-stream",
-        headers=STREAM_HEADERS,
+        headers=stream_headers(keep_alive),
     )
 
 

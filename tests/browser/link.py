@@ -24,7 +24,10 @@ class Link:
         self._losing: bytes | None = None
         self._lost = threading.Event()
         self._loop = asyncio.new_event_loop()
+        self._passing: set[asyncio.Task[Any]] = set()
         self._open: set[asyncio.StreamWriter] = set()
+        self._read: set[asyncio.StreamReader] = set()
+        self._dead: set[asyncio.StreamReader] = set()
 
     def to(self, target: str) -> None:
         """Lead to another server from the next connection on."""
@@ -39,6 +42,10 @@ class Link:
 
     def mend(self) -> None:
         self._up = True
+
+    def hush(self) -> None:
+        """Pass on nothing more of the responses that are under way, and tell nobody."""
+        self._dead = set(self._read)
 
     def lose_response_to(self, request: str) -> None:
         """Let the next request that contains this arrive, and break after its response's headers.
@@ -60,8 +67,7 @@ class Link:
         try:
             server = self._run(asyncio.start_server(self._pass_on, sock=listening))
             yield
-            server.close()
-            self.cut()
+            self._run(self._end(server))
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join()
@@ -74,29 +80,52 @@ class Link:
         for writer in list(self._open):
             writer.transport.abort()
 
+    async def _end(self, server: asyncio.Server) -> None:
+        server.close()
+        self._up = False
+        await self._break()
+        await asyncio.gather(*self._passing)
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._up:
+        task = asyncio.current_task()
+        assert task is not None
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
+        host, port = self._target
+        try:
+            upstream, downstream = await asyncio.open_connection(host, port)
+        except OSError:
             writer.transport.abort()
             return
-        host, port = self._target
-        upstream, downstream = await asyncio.open_connection(host, port)
+        if not self._up:
+            writer.transport.abort()
+            downstream.transport.abort()
+            return
         self._open |= {writer, downstream}
+        self._read.add(upstream)
         losing = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._requests(reader, downstream, losing))
+                group.create_task(self._requests(reader, downstream, losing, upstream))
                 group.create_task(self._responses(upstream, writer, losing))
         except* (ConnectionError, OSError):
             pass
         finally:
             self._open -= {writer, downstream}
+            self._read.discard(upstream)
             writer.transport.abort()
             downstream.transport.abort()
 
     async def _requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        losing: asyncio.Event,
+        responses: asyncio.StreamReader,
     ) -> None:
         while data := await reader.read(65536):
+            # A connection that was idle was not dead.
+            self._dead.discard(responses)
             if self._losing is not None and self._losing in data:
                 self._losing = None
                 losing.set()
@@ -113,8 +142,11 @@ class Link:
                 await writer.drain()
                 self._lost.set()
                 raise ConnectionResetError("lost on its way")
-            writer.write(data)
-            await writer.drain()
+            if reader not in self._dead:
+                writer.write(data)
+                await writer.drain()
+        if reader in self._dead:
+            await asyncio.Future()
         with contextlib.suppress(OSError):
             writer.write_eof()
         raise ConnectionResetError("the server has left")

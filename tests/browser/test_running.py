@@ -213,6 +213,21 @@ def test_an_answer_goes_on_after_the_connection_was_cut(begin: Begin) -> None:
         assert visit.stored() == ["How?", TEXT]
 
 
+def test_an_answer_goes_on_after_its_connection_died_unnoticed(begin: Begin) -> None:
+    with begin(HELD) as visit:
+        visit.context.clock.install()
+        page = visit.tab()
+        ask(page, "How?")
+        expect(answers(page)).to_have_text(HALF)
+        visit.link.hush()
+        visit.model.release()
+        # Longer than the server's silence ever lasts.
+        page.clock.fast_forward(46_000)
+        expect(answers(page)).to_have_text(TEXT)
+        expect(stop_button(page)).to_have_count(0)
+        expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_an_answer_goes_on_after_the_network_was_away(begin: Begin) -> None:
     with begin(HELD) as visit:
         page = visit.tab()

@@ -166,6 +166,7 @@ def test_silence_is_filled_with_comments(start_server: StartServer) -> None:
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.headers["x-accel-buffering"] == "no"
         assert "no-transform" in response.headers["cache-control"]
+        assert response.headers["x-chatkit-keep-alive"] == "0.05"
         lines = response.iter_lines()
         pings = 0
         while pings < 3:

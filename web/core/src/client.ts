@@ -25,6 +25,9 @@ export type Turn =
       end: "completed" | "stopped" | "failed" | "interrupted" | "none" | "unknown";
     };
 
+/** How long the network may hold back what the server has sent. */
+const SLOW_SECONDS = 15;
+
 const ENDS = ["completed", "stopped", "failed", "interrupted", "none"] as const;
 
 export class ChatClient {
@@ -162,12 +165,15 @@ export class ChatClient {
 }
 
 async function* events(
-  { body }: Response,
+  { body, headers }: Response,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StreamEvent> {
   if (!body) return;
+  const pause = Number(headers.get("X-Chatkit-Keep-Alive"));
+  // Two comments may be late, and the network slow.
+  const silence = pause > 0 ? 2 * pause + SLOW_SECONDS : 0;
   try {
-    for await (const data of readEvents(body)) yield JSON.parse(data) as StreamEvent;
+    for await (const data of readEvents(body, silence)) yield JSON.parse(data) as StreamEvent;
   } catch (error) {
     if (isAbort(error) || signal?.aborted) throw error;
     throw error instanceof SyntaxError

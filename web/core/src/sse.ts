@@ -42,18 +42,36 @@ export class EventParser {
   }
 }
 
-/** The data of each event of a body. An event that the end cuts off is not given. */
-export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+/**
+ * The data of each event of a body. An event that the end cuts off is not given. Where the server
+ * fills its silence, more than `silence` seconds of it are an error: nobody tells of a connection
+ * that a sleeping laptop or a proxy has lost.
+ */
+export async function* readEvents(
+  body: ReadableStream<Uint8Array>,
+  silence = 0,
+): AsyncGenerator<string> {
   const parser = new EventParser();
   const decoder = new TextDecoder();
   const reader = body.getReader();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const dead = new AbortController();
+  const giveUp = () => {
+    dead.abort(new Error(`nothing has come for ${silence} seconds`));
+    reader.cancel().catch(() => undefined);
+  };
   try {
     for (;;) {
       const { done, value } = await reader.read();
+      clearTimeout(timer);
+      dead.signal.throwIfAborted();
       if (done) return;
       yield* parser.push(decoder.decode(value, { stream: true }));
+      // Not before the first piece: a proxy may hold everything back until the end.
+      if (silence > 0) timer = setTimeout(giveUp, silence * 1000);
     }
   } finally {
+    clearTimeout(timer);
     // Also when the reader of the events leaves early: the server must hear of it.
     await reader.cancel().catch(() => undefined);
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ChatClient } from "../src/client.js";
-import { ChatError } from "../src/errors.js";
+import { ChatError, isLost } from "../src/errors.js";
 
 const { signal } = new AbortController();
 
@@ -35,6 +35,49 @@ test("an answer that is being written is read from its address", async () => {
   assert.deepEqual(await collect(turn.events), [{ type: "progress_update" }]);
   assert.equal(asked[0]?.address, "https://api.test/chatkit/turns/thr%2F1?site=docs");
   assert.equal(asked[0].init.method, undefined);
+});
+
+test("a stream whose server fills its silence is lost when nothing comes any more", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const read = async (headers: Record<string, string>, ...pieces: string[]) => {
+    let isCancelled = false;
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        for (const piece of pieces) controller.enqueue(new TextEncoder().encode(piece));
+      },
+      cancel: () => {
+        isCancelled = true;
+      },
+    });
+    const { client } = clientOf(() => new Response(body, { headers }));
+    const retry = { thread_id: "thr_1", item_id: "msg_1" };
+    const events = client.stream({ type: "threads.retry_after_item", params: retry });
+    let end: unknown = "open";
+    void collect(events).catch((error: unknown) => {
+      end = error;
+    });
+    // Time stands still: all that has come is read now.
+    await new Promise(setImmediate);
+    const after = async (seconds: number) => {
+      t.mock.timers.tick(seconds * 1000);
+      await new Promise(setImmediate);
+      return { end, isCancelled };
+    };
+    return { after };
+  };
+  const filled = { "X-Chatkit-Keep-Alive": "15" };
+  const open = { end: "open", isCancelled: false };
+
+  const dead = await read(filled, ": ping\n\n", 'data: {"type":"progress_update"}\n\n');
+  assert.deepEqual(await dead.after(44), open);
+  const { end, isCancelled } = await dead.after(1);
+  assert.ok(isLost(end));
+  assert.match(String(end.cause), /nothing has come for 45 seconds/);
+  assert.ok(isCancelled);
+
+  // A server that says nothing of its silence; a proxy that holds everything back.
+  const patient = [await read({}, ": ping\n\n"), await read(filled)];
+  for (const { after } of patient) assert.deepEqual(await after(3600), open);
 });
 
 test("an answer that was taken up and not read can be left", async () => {
