@@ -226,6 +226,8 @@ export class Answers {
     operation.asked = { request, taken: false };
     const onOpen = () => {
       operation.asked = { request, taken: true };
+      // Also after a turn that it had to wait for: other tabs have followed no longer than that.
+      if (operation.started && operation.own) this.#tell();
       this.#start(operation);
     };
     try {
