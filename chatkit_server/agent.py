@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,20 @@ from agents import (
     ModelSettings,
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
+    RunConfig,
     Tool,
     function_tool,
 )
 from agents.models import get_default_model
 from agents.models.interface import Model
+from agents.models.multi_provider import MultiProvider
 from openai import Timeout
 
 from .deltas import StreamingClient
 from .errors import SettingsError
 from .instructions import instructions
 from .settings import Settings
+from .team import Team, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,22 @@ class Models:
     """What is said with each call."""
     rewriting: Model | None
     """Rewrites questions for the search."""
+    run_config: RunConfig
+    """Where agents of one's own find the models that they name, tools that are agents too."""
+
+
+class _Provider(MultiProvider):
+    """Finds models at the configured server; where none is named, the default one.
+
+    The SDK's own makes a client that knows neither `.env` nor `CHATKIT_MODEL`.
+    """
+
+    def __init__(self, default: Model, **options: Any) -> None:
+        super().__init__(**options)
+        self._default = default
+
+    def get_model(self, model_name: str | None) -> Model:
+        return self._default if model_name is None else super().get_model(model_name)
 
 
 @asynccontextmanager
@@ -56,23 +75,41 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         make: type[OpenAIChatCompletionsModel] | type[OpenAIResponsesModel] = OpenAIResponsesModel
         model_settings = ModelSettings(store=False)
         if settings.chat_completions:
-            make, model_settings = OpenAIChatCompletionsModel, ModelSettings(include_usage=True)
+            make = OpenAIChatCompletionsModel
+            # Said to OpenAI, whose answers the SDK has kept otherwise. Others may not know it.
+            store = False if client.base_url.host == "api.openai.com" else None
+            model_settings = ModelSettings(include_usage=True, store=store)
         names = (settings.model or get_default_model(), *settings.models)
         rewriting = settings.rewrite_model
+        answering: dict[str, Model] = {name: make(name, client) for name in names}
+        provider = _Provider(
+            answering[names[0]],
+            openai_client=client,
+            openai_use_responses=not settings.chat_completions,
+            # As a server of one's own calls its models: `Qwen/Qwen3-8B`.
+            openai_prefix_mode="model_id" if settings.openai_base_url else "alias",
+            unknown_prefix_mode="model_id",
+        )
         yield Models(
-            {name: make(name, client) for name in names},
+            answering,
             model_settings,
             make(rewriting, client) if rewriting else None,
+            RunConfig(
+                model_provider=provider,
+                model_settings=ModelSettings(store=model_settings.store),
+                tracing_disabled=True,
+            ),
         )
 
 
 def make_agent(
-    settings: Settings, search_docs: Tool, model: Model, model_settings: ModelSettings | None
+    settings: Settings, search_docs: Tool, model: Model, opened: Models | None
 ) -> Agent[Any]:
     """The agent of the settings: `CHATKIT_AGENT`, or ours with `CHATKIT_TOOLS`.
 
-    An agent of one's own gets `search_docs` where it has no such tool, our model where it names
-    none, and our model's settings where readers may choose that.
+    An agent of one's own gets `search_docs` where it has no such tool. It and those that it hands
+    over to get our model where they name none, one of our server where they name it by a text, and
+    our model's settings with either, and where readers may choose the model.
 
     Raises:
         SettingsError: a reference leads nowhere, or to something else.
@@ -86,19 +123,31 @@ def make_agent(
             )
         if all(tool.name != search_docs.name for tool in agent.tools):
             agent = agent.clone(tools=[*agent.tools, search_docs])
-        if agent.model is None or settings.models:
-            ours = model_settings or ModelSettings()
-            agent = agent.clone(
-                model=agent.model or model, model_settings=ours.resolve(agent.model_settings)
-            )
-        return agent
+        team = Team(
+            model,
+            opened.settings if opened else ModelSettings(),
+            named=opened.run_config.model_provider.get_model if opened else None,
+            everywhere=bool(settings.models),
+        )
+        return team.join(agent)
     return Agent(
         name="docs",
         instructions=instructions(settings.site_name, settings.instructions),
         tools=[search_docs, *load_tools(settings.tools)],
         model=model,
-        model_settings=model_settings or ModelSettings(),
+        model_settings=opened.settings if opened else ModelSettings(),
     )
+
+
+def run_config_for(agent: Agent[Any], opened: Models) -> RunConfig:
+    """How this agent is run; what it says itself of `store` stays as it is.
+
+    The word of the run would go to every model, of a service too that refuses to hear of it. So it
+    is left out where an agent brings such a model, or decides otherwise.
+    """
+    if all(one.model_settings.store == opened.settings.store for one in members(agent)):
+        return opened.run_config
+    return replace(opened.run_config, model_settings=None)
 
 
 def make_quoter(model: Model) -> Agent[Any]:
@@ -134,10 +183,19 @@ def load(reference: str, setting: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
     except ImportError as error:
         raise SettingsError(f"{setting} names {reference!r}: {error}") from error
-    except AttributeError:
+    except Exception as error:  # somebody's own code
         raise SettingsError(
-            f"{setting} names {reference!r}: the module has no {attribute!r}"
+            f"{setting} names {reference!r}, and {type(error).__name__} ends the import: {error}; "
+            f"python -c 'import {module}' shows where"
+        ) from error
+    try:
+        return getattr(found, attribute)
+    except AttributeError:
+        # Where it is, since `agents` for example is the SDK, whatever lies in the working folder.
+        place = getattr(found, "__file__", None) or f"the folder {module!r}"
+        raise SettingsError(
+            f"{setting} names {reference!r}: {place} has no {attribute!r}"
         ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
@@ -80,6 +81,7 @@ class Answerer:
         render: Render,
         *,
         offers: Offers,
+        run_config: RunConfig | None = None,
         fallback: Agent[Any] | None,
         rewriter: Rewriter | None = None,
         allowance: Allowance,
@@ -93,6 +95,7 @@ class Answerer:
         self._search = search
         self._render = render
         self._offers = offers
+        self._run_config = run_config or RunConfig(tracing_disabled=True)
         self._fallback = fallback
         self._rewriter = rewriter
         self._allowance = allowance
@@ -255,7 +258,7 @@ class Answerer:
             max_turns=_MAX_STEPS,
             hooks=watch,
             # Without the group, the Agents SDK sends a random cache key for every run.
-            run_config=RunConfig(model=model, tracing_disabled=True, group_id=context.thread.id),
+            run_config=replace(self._run_config, model=model, group_id=context.thread.id),
         )
         run = cast("RunResultStreaming", Run(result))
         citer = Citer(

@@ -157,37 +157,42 @@ async def open_parts(
         await importing
         from chatkit_tools.tool import parse_passages, render_passages, search_docs_tool
 
-        from .agent import make_agent, make_quoter, open_models
+        from .agent import make_agent, make_quoter, open_models, run_config_for
         from .allowance import Allowance
         from .dictation import make_transcriber
         from .file_parts import FileParts
         from .quoting import QuotingModel
         from .rewriting import Rewriter
         from .server import DocsServer
+        from .team import members
+        from .toolservers import connected
         from .trail import Trails
 
         quoting = QuotingModel(parse_passages)
         models: dict[str, Model] = {}
-        model_settings = rewriter = None
+        opened = rewriter = None
         if settings.model_on:
             opened = await stack.enter_async_context(open_models(settings))
-            models, model_settings = opened.answering, opened.settings
+            models = opened.answering
             if opened.rewriting is not None:
                 rewriter = Rewriter(opened.rewriting, settings.site_name)
         model = next(iter(models.values()), quoting)
         limit = settings.search_limit
         search = GuardedSearch(passages, observer)
+        agent = make_agent(settings, search_docs_tool(search, limit=limit), model, opened)
+        await stack.enter_async_context(connected(members(agent)))
         attachments = _make_attachments(settings, store, observer)
         server = (server_class or DocsServer)(
             store,
             partial(search.search, limit=limit),
             render_passages,
-            make_agent(settings, search_docs_tool(search, limit=limit), model, model_settings),
+            agent,
             fallback=make_quoter(quoting) if settings.model_on else None,
             history_tokens=settings.history_tokens,
             site_url=settings.site_url,
             turn_timeout=settings.turn_timeout,
             models=models,
+            run_config=run_config_for(agent, opened) if opened else None,
             rewriter=rewriter,
             own_answers=settings.own_answers,
             attachments=attachments,

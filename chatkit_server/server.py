@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
-from agents import Agent
+from agents import Agent, RunConfig
 from agents.models.interface import Model
 from chatkit.server import (
     ChatKitServer,
@@ -89,6 +89,7 @@ class DocsServer(FollowedServer):
             the agent itself can only quote, so that nothing can be said without the search.
         rewriter: Rewrites questions that lean on the conversation; a rule does without it.
         models: Those that readers may choose instead of the agent's, by name.
+        run_config: Says where the models are that agents name.
         own_answers: Whether a text of the reader's own may stand in for an option of a form.
         attachments: Takes files that go with messages; without it the server takes none.
         files: What the model gets of them; their names alone without it.
@@ -113,6 +114,7 @@ class DocsServer(FollowedServer):
         turn_timeout: float = 300.0,
         rewriter: Rewriter | None = None,
         models: Mapping[str, Model] | None = None,
+        run_config: RunConfig | None = None,
         own_answers: bool = False,
         attachments: Attachments | None = None,
         files: FileParts | None = None,
@@ -149,6 +151,7 @@ class DocsServer(FollowedServer):
             search,
             render,
             offers=self._offers,
+            run_config=run_config,
             fallback=fallback,
             rewriter=rewriter,
             allowance=self.allowance,
