@@ -30,7 +30,6 @@ WITHIN = 2.5
 _ITEMS = 6
 _ITEM_CHARS = 600
 _MAX_CHARS = 300
-_MAX_TOKENS = 120
 _INSTRUCTIONS = """\
 You turn the last question of a conversation about {site} into a query for the search in its \
 documentation. Write the question so that it makes sense without the conversation: put names in \
@@ -47,13 +46,11 @@ class Rewriter:
     Args:
         model: A small and fast one.
         site_name: What the docs are about.
-        within: Seconds that it may take.
     """
 
-    def __init__(self, model: Model, site_name: str, *, within: float = WITHIN) -> None:
+    def __init__(self, model: Model, site_name: str) -> None:
         self._model = model
         self._instructions = _INSTRUCTIONS.format(site=site_name)
-        self._within = within
         self.model_name = name_of(model)
         self._breaker = Breaker(
             "rewriting model", lambda error: isinstance(error, TimeoutError) or is_outage(error)
@@ -71,11 +68,13 @@ class Rewriter:
             with self._breaker.call():
                 meter.begin(self._instructions, asked)
                 try:
-                    async with asyncio.timeout(self._within):
+                    async with asyncio.timeout(WITHIN):
                         response = await self._model.get_response(
                             self._instructions,
                             asked,
-                            ModelSettings(max_tokens=_MAX_TOKENS, store=False),
+                            # Without a limit of tokens, whose name the newer models of OpenAI
+                            # refuse on Chat Completions: it writes no longer than it may take.
+                            ModelSettings(store=False),
                             [],
                             None,
                             [],

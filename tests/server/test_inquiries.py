@@ -234,6 +234,12 @@ def test_a_question_that_leans_is_completed_and_the_model_is_told(ask: Ask) -> N
     assert "Searched for" not in text_of(model.requests[0])
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rewriting may take as long as a busy machine needs for it."""
+    monkeypatch.setattr("chatkit_server.rewriting.WITHIN", 60.0)
+
+
 def rewriting(rewritten: Answer) -> Callable[[ModelRequest], Answer]:
     """A large model that answers, and a small one that rewrites."""
 
@@ -247,6 +253,7 @@ def small(model: ScriptedModel) -> list[ModelRequest]:
     return [request for request in model.requests if request.body["model"] == SMALL]
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("api", ["responses", "chat"])
 def test_a_model_rewrites_what_leans_and_nothing_else(
     ask: Ask, api: str, caplog: pytest.LogCaptureFixture
@@ -263,6 +270,8 @@ def test_a_model_rewrites_what_leans_and_nothing_else(
 
     [request] = small(model)
     assert not request.body.get("stream")
+    # The newer models of OpenAI refuse it on Chat Completions.
+    assert "max_tokens" not in request.body
     assert NEON in request.text
     assert "and what if I have many of them?" in request.text
     assert "<passages>" not in request.text
@@ -290,7 +299,10 @@ def test_without_a_usable_rewriting_the_rule_does_it(ask: Ask, rewritten: Answer
     assert f"Searched for '{NEON} and with pooled" in text_of(model.requests[-1])
 
 
-async def test_a_rewriting_model_that_hangs_costs_a_moment_and_then_nothing() -> None:
+async def test_a_rewriting_model_that_hangs_costs_a_moment_and_then_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatkit_server.rewriting.WITHIN", 1.0)
     items = asked(NEON, "and with pooled connections?")
     meter = Meter()
     with ScriptedModel(Say("late", hold_after=0)) as model:
@@ -299,17 +311,19 @@ async def test_a_rewriting_model_that_hangs_costs_a_moment_and_then_nothing() ->
         )
         async with open_models(settings) as models:
             assert models.rewriting is not None
-            rewriter = Rewriter(models.rewriting, "the docs", within=1.0)
+            rewriter = Rewriter(models.rewriting, "the docs")
             found = [await rewriter.rewrite(items, meter) for _ in range(9)]
         model.release()
 
     assert found == [None] * 9
-    # After three that failed, it is left in peace.
-    assert len(model.requests) == 3
+    # After three that failed, some perhaps before they had come as far as the model.
+    assert rewriter.is_open
+    assert len(model.requests) <= 3
     # They were read all the same.
     assert meter.total > 0
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_rewriting_that_is_stopped_ends_the_turn(start_server: StartServer) -> None:
     def answer(request: ModelRequest) -> Answer:
         return Say("late", hold_after=0) if request.body["model"] == SMALL else Say("So [1].")
@@ -347,6 +361,7 @@ def test_where_answers_only_quote_nothing_is_rewritten(ask: Ask, database_url: s
     assert "pooler" in reply.text
 
 
+@pytest.mark.usefixtures("patience")
 def test_what_a_rewriting_costs_counts_against_the_allowance(ask: Ask, database_url: str) -> None:
     ask(
         [NEON, "and with pooled connections?"],
