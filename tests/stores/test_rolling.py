@@ -101,6 +101,24 @@ async def test_an_old_server_writes_on_while_the_schema_changes(first_url: str) 
         assert rated == [(turns,)]
 
 
+async def test_a_server_that_has_one_table_and_asks_for_another_goes_first(first_url: str) -> None:
+    """A statement takes its tables one after another, in an order that no migration knows."""
+    async with (
+        await psycopg.AsyncConnection.connect(first_url, autocommit=True) as watch,
+        await psycopg.AsyncConnection.connect(first_url) as server,
+    ):
+        await server.execute("lock table chatkit.items in row exclusive mode")
+        migrating = asyncio.create_task(migrate(first_url))
+        waiting = (
+            "select 1 from pg_locks where relation = 'chatkit.items'::regclass and not granted"
+        )
+        while not await (await watch.execute(waiting)).fetchall():
+            assert not migrating.done()
+        await server.execute("lock table chatkit.threads in row share mode")
+        await server.commit()
+        assert await migrating
+
+
 async def test_a_table_in_use_holds_up_the_migration_and_no_reader(
     first_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,18 +11,24 @@ from chatkit_stores.errors import StoreError, StoreUnavailableError
 
 # "chatkit" in ASCII: the same number for every server that may start at the same time.
 _LOCK: Final = int.from_bytes(b"chatkit", "big")
-# Whoever waits for a table makes all wait that come after: a short while, and then anew.
-_WAIT: Final = "2s"
+# Whoever waits for a table makes all wait that come after: a short while, and then anew. Shorter
+# than Postgres, by default, waits before it looks for a deadlock and ends one of the two, which
+# might be a statement of a server.
+_WAIT: Final = "500ms"
 _PAUSE: Final = 2.0
-_TRIES: Final = 5
+_TRIES: Final = 8
+
+
+class _TablesInUseError(Exception):
+    pass
 
 
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing, all or nothing, and return the names of what was applied.
 
     Any number of servers may call it at once. The user needs the right to create a schema only
-    when something is to be applied. A table that is in use, as by a dump, is asked for five times
-    within twenty seconds, so that readers of it never wait for more than two.
+    when something is to be applied. Tables that are in use, as by a dump, are asked for eight
+    times within twenty seconds, so that nobody waits behind that for as long as a second.
     """
     known = _migrations()
     tries = 0
@@ -30,11 +36,11 @@ async def migrate(dsn: str) -> list[str]:
         tries += 1
         try:
             return await _apply_missing(dsn, known)
-        except psycopg.errors.LockNotAvailable as exc:
+        except _TablesInUseError as exc:
             if tries == _TRIES:
                 raise StoreUnavailableError(
                     "the database cannot be migrated now, and nothing was changed: something, "
-                    "perhaps a dump, holds a table that has to change; try again when it is over"
+                    "perhaps a dump, holds a table of the store; try again when it is over"
                 ) from exc
         except psycopg.OperationalError as exc:
             raise StoreUnavailableError(f"the database cannot be migrated now: {exc}") from exc
@@ -53,11 +59,36 @@ async def _apply_missing(dsn: str, known: dict[str, bytes]) -> list[str]:
         # Ends with the transaction: a session's lock would stay behind in a pooler.
         await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         missing = _missing(known, await _applied(connection))
-        await connection.execute("select set_config('lock_timeout', %s, true)", (_WAIT,))
+        if missing:
+            await _take_tables(connection)
         for name in missing:
             await connection.execute(known[name])
             await connection.execute("insert into chatkit.migrations (name) values (%s)", (name,))
         return missing
+
+
+async def _take_tables(connection: psycopg.AsyncConnection) -> None:
+    """Take all tables before any is changed: to take them one after another would cross servers."""
+    cursor = await connection.execute(
+        "select string_agg(format('chatkit.%I', relname), ', ' order by oid), "
+        "current_setting('statement_timeout') from pg_class "
+        "where relnamespace = 'chatkit'::regnamespace and relkind = 'r' "
+        "and relname <> 'migrations' and pg_has_role(relowner, 'usage')"
+    )
+    [(tables, timeout)] = await cursor.fetchall()
+    if tables is None:
+        return
+    set_timeout = "select set_config('statement_timeout', %s, true)"
+    await connection.execute(set_timeout, (_WAIT,))
+    try:
+        await connection.execute(f"lock table {tables} in access exclusive mode".encode())
+    except (
+        psycopg.errors.QueryCanceled,
+        psycopg.errors.LockNotAvailable,
+        psycopg.errors.DeadlockDetected,
+    ) as exc:
+        raise _TablesInUseError from exc
+    await connection.execute(set_timeout, (timeout,))
 
 
 def compare(applied: set[str]) -> tuple[list[str], list[str]]:
