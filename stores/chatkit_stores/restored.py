@@ -45,9 +45,10 @@ class Restores:
         """Store what a turn has added to its thread, whether or not it held it, in one round trip.
 
         A thread that the turn has made is given by its metadata. To call it again changes nothing,
-        and it may be called for parts of a turn, in their order. What was deleted stays deleted;
-        `changes`, `state` and `replace_after` have no effect once a later turn has taken the
-        thread. The arguments are those of `finish_turn`.
+        and it may be called for parts of a turn, in their order. An answer comes beside its
+        question, also where others were asked since. What was deleted stays deleted; `changes`,
+        `state` and `replace_after` have no effect once a later turn has taken the thread. The
+        arguments are those of `finish_turn`.
 
         Returns:
             "rejected" when any of the items was refused, since it or the thread was deleted or
@@ -72,6 +73,7 @@ class Restores:
         for item in items:
             kept = values | item_values(thread_id, item)
             flying.append((statements.RESTORE_ITEM, kept))
+            flying.append((statements.PLACE_RESTORED, kept))
             if isinstance(item, UserMessageItem) and item.attachments:
                 sent = [attachment.id for attachment in item.attachments]
                 flying.append((SEND, kept | {"attachments": sent}))

@@ -431,6 +431,23 @@ RESTORE_ITEM: Final = SQL("""
     )
 """)
 
+# An item that was just added, though others have spoken since, goes behind what its turn has said
+# before: the places of all that follows turn by one.
+PLACE_RESTORED: Final = SQL("""
+    update chatkit.items set seq = turned.seq
+    from (
+        select id, coalesce(lead(seq) over (order by seq), min(seq) over ()) as seq,
+            first_value(id) over (order by seq desc) as last
+        from chatkit.items
+        where thread_id = %(thread)s and user_id = %(user)s and seq > (
+            select max(seq) from chatkit.items
+            where thread_id = %(thread)s and user_id = %(user)s
+            and turn_id = %(turn)s and id <> %(item)s
+        )
+    ) as turned
+    where items.id = turned.id and items.seq <> turned.seq and turned.last = %(item)s
+""")
+
 REMOVE_RESTORED: Final = SQL("""
     update chatkit.items set data = null
     where id = any(%(removed)s) and thread_id = %(thread)s and user_id = %(user)s

@@ -164,11 +164,35 @@ async def test_also_after_a_later_turn_has_come(store: PostgresStore, direct_url
 
     assert done == "stored"
     assert await texts(store) == {"q": "Why?", "a": "Because.", "q2": "Why?", "a2": "Because."}
+    # Beside its question.
+    assert list(await texts(store)) == ["q", "a", "a2", "q2"]
     # The later turn goes on as if nothing had been.
     assert (await store.load_turn("thr_1", context=ADA)).state == "running"
     assert await store.checkpoint_turn("turn_2", "thr_1", context=ADA) == "running"
     found = await store.load_thread("thr_1", ADA)
     assert (found.title, found.status.type) == (None, "active")
+
+
+async def test_an_answer_that_comes_late_stands_beside_its_question(
+    store: PostgresStore, direct_url: str
+) -> None:
+    """As where one replica lost the database, and the next question went to another."""
+    await store.begin_turn("turn", thread(), question("q"), context=ADA)
+    await rows(direct_url, "update chatkit.threads set lease_until = now() - '1s'::interval "
+        "returning id")  # fmt: skip
+    marker = answer("marker")
+    await store.begin_turn("turn_2", "thr_1", question("q2"), interruption=marker, context=ADA)
+    await store.finish_turn("turn_2", "thr_1", items=[answer("a2"), answer("b2")], context=ADA)
+    late: dict[str, Any] = {"items": [answer("a"), answer("b")], "context": ADA}
+
+    for _ in range(2):
+        assert await store.restore_turn("turn", "thr_1", **late) == "stored"
+        assert list(await texts(store)) == ["q", "marker", "a", "b", "q2", "a2", "b2"]
+
+    # What comes then comes last, and a page goes on where it was.
+    await store.begin_turn("turn_3", "thr_1", question("q3"), context=ADA)
+    page = await store.load_thread_items("thr_1", "b", 100, "asc", ADA)
+    assert [item.id for item in page.data] == ["q2", "a2", "b2", "q3"]
 
 
 async def test_a_retry_replaces_only_while_nothing_has_come_after_it(store: PostgresStore) -> None:
