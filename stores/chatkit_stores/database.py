@@ -207,7 +207,7 @@ class Database:
             with self._watch(len(statements)):
                 async with asyncio.timeout(_ANSWER_WITHIN):
                     async with connection.pipeline():
-                        cursors = [await connection.execute(*statement) for statement in statements]
+                        cursors = await _send(statements, connection)
                     # Fetching inside the block would wait for each answer on its own.
                     found = [await c.fetchall() if c.description else [] for c in cursors]
             self._answered_at = time.monotonic()
@@ -233,6 +233,19 @@ class Database:
                 logger.warning("the database is back")
                 self._probe = None
                 return
+
+
+async def _send(
+    statements: tuple[Statement, ...], connection: psycopg.AsyncConnection
+) -> list[psycopg.AsyncCursor]:
+    try:
+        return [await connection.execute(*statement) for statement in statements]
+    except BaseException as exc:
+        # Where it was not the database that ended it, the pipeline's end would commit what was
+        # sent until then.
+        if getattr(exc, "sqlstate", None) is None:
+            await connection.close()
+        raise
 
 
 def _is_said(error: psycopg.OperationalError) -> bool:

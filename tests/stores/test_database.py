@@ -220,6 +220,45 @@ async def test_a_pool_whose_callers_wait_too_long_is_not_taken_for_an_outage(
         assert await database.ask({}, statements.PING) == [[(1,)]]
 
 
+class _Leaving(dict[str, object]):
+    """Values of a statement, at which whoever sends it is cancelled: once those before are done."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(x=1)
+        self._dsn = dsn
+
+    def __getitem__(self, name: str) -> object:
+        found: list[object] = []
+        with psycopg.connect(self._dsn, autocommit=True) as watch:
+            while not found:
+                found = list(watch.execute("select 1 from pg_locks where locktype = 'advisory'"))
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        return super().__getitem__(name)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "refused"])
+async def test_statements_that_end_in_their_midst_are_undone(direct_url: str, how: str) -> None:
+    """Whoever leaves may leave between two of them, and the database has begun with the first."""
+    last = _Leaving(direct_url) if how == "cancelled" else {"x": object()}
+    async with AsyncConnectionPool(direct_url, kwargs={"autocommit": True}) as pool:
+        database = Database(pool)
+        sending = asyncio.create_task(
+            database.fly(
+                (SQL("insert into chatkit.erasures (user_id) values (%(x)s)"), {"x": "ada"}),
+                (SQL("select pg_advisory_xact_lock(1)"), {}),
+                (SQL("select %(x)s"), last),
+                (SQL("select 2"), {}),
+            )
+        )
+        await asyncio.wait([sending])
+
+        assert sending.cancelled() if how == "cancelled" else sending.exception()
+        assert await rows(direct_url, "select user_id from chatkit.erasures") == []
+        assert (await database.fly((SQL("select 3"), {}))).rows == [[(3,)]]
+
+
 async def test_a_cancelled_call_leaves_a_working_store(direct_url: str) -> None:
     async with (
         PostgresStore.open(direct_url, max_size=1) as store,
