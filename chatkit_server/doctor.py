@@ -56,8 +56,8 @@ async def run_checks(settings: Settings) -> list[Check]:
     from .diagnosis.places import check_attachments, check_folders, check_redis
 
     # Folders first: the embedded parts make them.
-    told = [check_settings(), check_folders(settings), check_origins(settings), check_traces()]
-    settled, folders, origins, traces = told
+    told = [check_settings(), check_folders(settings), check_origins(settings)]
+    settled, folders, origins = told
     # By itself: an embedded engine that was started ends again where the imports of the other
     # checks keep this process from joining it.
     collection = await _check_collection(settings)
@@ -69,9 +69,10 @@ async def run_checks(settings: Settings) -> list[Check]:
         check_tokens(settings),
         check_attachments(settings),
         check_redis(settings),
+        check_traces(),
     )
     checks = [settled, database, collection, *asked[:3], origins, asked[3], folders, *asked[4:]]
-    return [check for group in (*checks, traces) for check in group]
+    return [check for group in checks for check in group]
 
 
 async def _check_collection(settings: Settings) -> list[Check]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -22,16 +23,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger("chatkit_server")
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+# For what is still to be sent at the end; a host does not wait for long.
+_CLOSING = 3.0
 _tracer: Tracer | None = None
 _Value = str | int | float | bool
 
 
-def is_asked_for(environment: Mapping[str, str] = os.environ) -> bool:
+def load_variables() -> None:
+    """Put the variables of `.env` into the environment, where OpenTelemetry's packages look."""
+    for name, value in dotenv_values(".env").items():
+        if name.startswith("OTEL_") and value:
+            os.environ.setdefault(name, value)
+
+
+def is_asked_for() -> bool:
     """Whether the variables of OpenTelemetry say where traces go."""
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
-    exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip()
-    return exporter != "none" and bool(exporter or any(map(environment.get, _ENDPOINTS)))
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
+    return exporter != "none" and bool(exporter or any(map(os.environ.get, _ENDPOINTS)))
 
 
 @contextmanager
@@ -42,9 +52,7 @@ def open_tracing() -> Iterator[None]:
     followed, the log says so and the server runs without traces.
     """
     global _tracer
-    for name, value in dotenv_values(".env").items():
-        if name.startswith("OTEL_") and value:
-            os.environ.setdefault(name, value)
+    load_variables()
     if _tracer is not None or not is_asked_for():
         yield
         return
@@ -57,7 +65,7 @@ def open_tracing() -> Iterator[None]:
         provider = TracerProvider(
             resource=Resource.create({SERVICE_VERSION: __version__}), shutdown_on_exit=False
         )
-        provider.add_span_processor(BatchSpanProcessor(_exporter()))
+        provider.add_span_processor(BatchSpanProcessor(make_exporter()))
     except (ImportError, LookupError, ValueError) as error:
         logger.warning(
             "OTEL_* variables ask for traces, which can't be made (%s); "
@@ -71,10 +79,18 @@ def open_tracing() -> Iterator[None]:
         yield
     finally:
         _tracer = None
-        provider.shutdown()
+        # By itself it waits half a minute for a collector that does not answer.
+        closing = threading.Thread(target=provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(_CLOSING)
 
 
-def _exporter() -> Any:
+def make_exporter() -> Any:
+    """What sends spans to where the variables say.
+
+    Raises:
+        ImportError, LookupError, ValueError: it can't be made.
+    """
     name = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp"
     if name == "otlp":
         protocol = os.environ.get(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
-import importlib.util
+import logging
 import os
 from urllib.parse import urlsplit
 
@@ -11,12 +12,13 @@ from dotenv import dotenv_values
 
 from chatkit_server.keyset import KeySet
 from chatkit_server.settings import Settings
-from chatkit_server.tracing import is_asked_for
+from chatkit_server.tracing import is_asked_for, load_variables, make_exporter
 from chatkit_server.variables import file_variables, variable
 
 from .check import Check
 
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
+_WITHIN = 5.0
 
 
 def check_settings() -> list[Check]:
@@ -108,11 +110,34 @@ async def check_tokens(settings: Settings) -> list[Check]:
     ]
 
 
-def check_traces() -> list[Check]:
+async def check_traces() -> list[Check]:
+    """Send no spans, which a collector answers all the same."""
+    load_variables()
     if not is_asked_for():
         return []
-    if importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.sdk"):
-        return [Check("traces", "ok", "OTEL_* variables ask for traces, which are sent.")]
+    # It says of each try that it failed.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    try:
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        exporter = make_exporter()
+    except (ImportError, LookupError, ValueError) as error:
+        return [
+            Check(
+                "traces",
+                "warning",
+                f"OTEL_* variables ask for traces, which can't be made ({error}).",
+                "pip install 'chatkit-server[otel]', or set OTEL_SDK_DISABLED=true.",
+            )
+        ]
+    sending = asyncio.create_task(asyncio.to_thread(exporter.export, []))
+    await asyncio.wait([sending], timeout=_WITHIN)
+    # Ends its tries.
+    exporter.shutdown()
+    # Some raise what went wrong.
+    outcome: list[object] = await asyncio.gather(sending, return_exceptions=True)
+    if outcome == [SpanExportResult.SUCCESS]:
+        return [Check("traces", "ok", "OTEL_* variables ask for traces, and they are taken.")]
     return [
         Check(
             "traces",

@@ -28,6 +28,7 @@ from chatkit_stores.inspection import Inspection, inspect
 from tests.fixtures.postgres import DatabaseServer, execute
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.s3 import Storage
+from tests.fixtures.traces import Collector
 from tests.named import ROOT
 from tests.tools.rerank_server import RerankServer
 
@@ -331,10 +332,25 @@ async def test_keys_for_tokens_that_can_not_be_fetched() -> None:
     assert "hunter2" not in f"{check.message} {check.advice}"
 
 
-def test_traces_are_mentioned_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check_traces() == []
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    assert [check.status for check in check_traces()] == ["ok"]
+async def test_traces_are_tried_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, collector: Collector, tmp_path: Path
+) -> None:
+    assert await check_traces() == []
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", NOWHERE)
+    [away] = await check_traces()
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "carrier_pigeon")
+    [strange] = await check_traces()
+    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER"):
+        monkeypatch.delenv(name)
+    # By the file that the server reads them from.
+    (tmp_path / ".env").write_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={collector.url}\n")
+    [works] = await check_traces()
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+
+    assert works.status == "ok", works
+    assert away.status == strange.status == "warning"
+    assert "Check OTEL_EXPORTER_OTLP_ENDPOINT" in away.advice
+    assert "'carrier_pigeon'" in strange.message
 
 
 def test_the_docs_explain_every_check() -> None:

@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -463,6 +464,8 @@ def test_a_turn_is_a_trace_without_any_text(
             {"type": "threads.create", "params": {"input": message(QUESTION)}}, headers=caller
         )
         httpx.get(f"{url}/healthz")
+    # The server waits for the end of it no longer than a few seconds.
+    until(lambda: {"request", "turn", "model"} <= {span.name for span in collector.spans})
     request, turn, call = (collector.one(name) for name in ("request", "turn", "model"))
     searches = [span for span in collector.spans if span.name == "search"]
     stores = [span for span in collector.spans if span.name == "store"]
@@ -492,6 +495,33 @@ def test_without_the_variables_nothing_of_opentelemetry_is_loaded(tmp_path: Path
     )
     environment = {n: v for n, v in os.environ.items() if not n.startswith("OTEL_")}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+
+
+def test_a_collector_that_does_not_answer_keeps_no_server_from_ending(tmp_path: Path) -> None:
+    code = (
+        "import time; from chatkit_server.tracing import open_tracing, span\n"
+        "with open_tracing(), span('x', {}): ended = time.monotonic()\n"
+        "print(ended, time.monotonic())"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, **asked},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=240,
+        )
+        over = time.monotonic()
+
+    ended, closed = map(float, done.stdout.split())
+    # By itself, it takes half a minute.
+    assert 2 < closed - ended < 25
+    # The thread that still tries does not hold the process either.
+    assert over - closed < 50
 
 
 def test_an_exporter_that_is_not_installed_costs_the_traces_and_not_the_server(
