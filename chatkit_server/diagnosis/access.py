@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import logging
 import os
+import re
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -22,28 +23,49 @@ _WITHIN = 5.0
 
 
 def check_settings() -> list[Check]:
-    """Variables that look like ours and are none, and secrets that come from files."""
+    """Variables that look like ours and are none, secrets from files, and quotes around values."""
     fields = Settings.model_fields
     files = file_variables(fields)
     known = {*(variable(name, field) for name, field in fields.items()), *files}
     given = {**dotenv_values(".env"), **os.environ}
-    strange = sorted(name for name in given.keys() - known if name.startswith("CHATKIT_"))
-    if not strange:
-        read = ", ".join(plain for name, plain in files.items() if given.get(name))
-        message = f"The settings are valid{f'; from files: {read}' if read else ''}."
-        return [Check("settings", "ok", message)]
-    meant = []
-    for name in strange:
-        near = difflib.get_close_matches(name, known, 1, 0.8)
-        meant.append(f"{name} (did you mean {near[0]}?)" if near else name)
-    return [
-        Check(
-            "settings",
-            "warning",
-            f"The settings are valid, and nothing reads: {', '.join(meant)}.",
-            "Correct the names, or remove them; .env.example lists all that there are.",
+    strange = sorted(
+        name
+        for name in given.keys() - known
+        if name.startswith("CHATKIT_") or name.removesuffix("_FILE") in known
+    )
+    quoted = sorted(
+        name
+        for name in given.keys() & known
+        # Which stand around a name in a payload that has a dot in it.
+        if not name.startswith("CHATKIT_COLLECTION_")
+        and re.fullmatch(r"(['\"]).*\1", given[name] or "", re.DOTALL)
+    )
+    checks = []
+    if quoted:
+        checks.append(
+            Check(
+                "settings",
+                "warning",
+                f"Quotes have become part of the values of: {', '.join(quoted)}.",
+                "Leave them out: Docker and Kubernetes read files of variables to the letter.",
+            )
         )
-    ]
+    if strange:
+        meant = []
+        for name in strange:
+            near = difflib.get_close_matches(name, known, 1, 0.8)
+            meant.append(f"{name} (did you mean {near[0]}?)" if near else name)
+        checks.append(
+            Check(
+                "settings",
+                "warning",
+                f"The settings are valid, and nothing reads: {', '.join(meant)}.",
+                "Correct the names, or remove them; .env.example lists all that there are.",
+            )
+        )
+    read = ", ".join(plain for name, plain in files.items() if given.get(name))
+    message = f"The settings are valid{f'; from files: {read}' if read else ''}."
+    return checks or [Check("settings", "ok", message)]
 
 
 def check_origins(settings: Settings) -> list[Check]:
@@ -142,7 +164,8 @@ async def check_traces() -> list[Check]:
         Check(
             "traces",
             "warning",
-            "OTEL_* variables ask for traces, and the package for them is not installed.",
-            "pip install 'chatkit-server[otel]', or set OTEL_SDK_DISABLED=true.",
+            "OTEL_* variables ask for traces, and the collector does not take them.",
+            "Check OTEL_EXPORTER_OTLP_ENDPOINT, like http://collector:4318, and its headers; or "
+            "set OTEL_SDK_DISABLED=true.",
         )
     ]

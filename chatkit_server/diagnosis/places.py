@@ -21,7 +21,13 @@ _WITHIN = 5.0
 
 
 def check_folders(settings: Settings) -> list[Check]:
-    return [check for name, folder in _folders(settings) for check in _check_folder(name, folder)]
+    checks = [check for name, folder in _folders(settings) for check in _check_folder(name, folder)]
+    site = settings.site_dir
+    if site is not None and not (site / "index.html").is_file():
+        message = f"CHATKIT_SITE_DIR, {site}, has no index.html: there is nothing at `/`."
+        advice = "Name the folder of the built site, such as Docusaurus' `build`."
+        checks.append(Check("folders", "warning", message, advice))
+    return checks
 
 
 def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
@@ -32,8 +38,9 @@ def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
 
 
 def _check_folder(name: str, folder: Path) -> Iterator[Check]:
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
+        # Also to look may be forbidden.
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:

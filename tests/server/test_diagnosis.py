@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,13 @@ from chatkit_server.diagnosis.places import check_attachments, check_folders, ch
 from chatkit_server.settings import read_settings
 from chatkit_server.testing import Fail, Say, ScriptedModel
 from chatkit_stores.inspection import Inspection, inspect
+from tests.fixtures.flights import Flights
 from tests.fixtures.postgres import DatabaseServer, execute
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.s3 import Storage
 from tests.fixtures.traces import Collector
 from tests.named import ROOT
+from tests.server.test_watching import nobody
 from tests.tools.rerank_server import RerankServer
 
 NOWHERE = "http://127.0.0.1:9"
@@ -133,6 +137,18 @@ def test_clocks_that_differ(ahead: float, status: str, said: str) -> None:
 
 async def test_the_clock_is_compared_with_the_databases_own(database_url: str) -> None:
     assert abs((await inspect(database_url)).clock_ahead_seconds) < 1
+
+
+async def test_a_late_answer_is_not_taken_for_a_long_way(database_url: str) -> None:
+    async with Flights.to(database_url, delay=0.8) as flights:
+        looking = asyncio.create_task(inspect(flights.dsn))
+        while flights.count < 2:
+            await asyncio.sleep(0)
+        flights.delay = 0
+        found = await looking
+
+    assert found.round_trip_seconds < 0.6
+    assert abs(found.clock_ahead_seconds) < 0.3
 
 
 async def test_a_pooler_is_noticed(pooler: DatabaseServer, database_url: str) -> None:
@@ -251,6 +267,30 @@ def test_folders_must_be_writable(tmp_path: Path) -> None:
     assert f"uid {os.getuid()}" in fails.advice
 
 
+def test_a_folder_that_nobody_may_look_into_is_told(tmp_path: Path) -> None:
+    # Outside of the folder of the tests, which only their user may pass through.
+    with tempfile.TemporaryDirectory() as name:
+        shut = Path(name) / "shut"
+        shut.mkdir()
+        settings = read_settings({"journal_dir": shut / "journal", "data_dir": name})
+        shut.chmod(0)
+        Path(name).chmod(0o777)
+        with nobody():
+            _, check = check_folders(settings)
+        shut.chmod(0o700)
+
+    assert check.status == "error"
+    assert "can't be written to: Permission denied" in check.message
+
+
+def test_a_site_without_a_first_page_is_told(tmp_path: Path) -> None:
+    settings = read_settings({"site_dir": tmp_path, "data_dir": tmp_path})
+    assert "has no index.html" in told(check_folders(settings))["folders"][1]
+
+    (tmp_path / "index.html").write_text("<h1>Docs</h1>")
+    assert [check.status for check in check_folders(settings)] == ["ok"]
+
+
 async def test_attachments_are_stored_and_removed_again(tmp_path: Path) -> None:
     [works] = await check_attachments(read_settings({"attachments": str(tmp_path / "files")}))
     [fails] = await check_attachments(read_settings({"attachments": "/proc/chatkit"}))
@@ -295,6 +335,30 @@ def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "CHATKIT_ALOWED_ORIGINS (did you mean CHATKIT_ALLOWED_ORIGINS?)" in check.message
     assert "CHATKIT_COFFEE" in check.message
     assert "CHATKIT_SECRET_FILE" not in check.message
+
+
+def test_a_file_in_place_of_what_is_no_secret_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_URL_FILE", "/run/secrets/qdrant_url")
+    [check] = check_settings()
+
+    assert check.status == "warning"
+    assert "nothing reads: QDRANT_URL_FILE" in check.message
+
+
+def test_quotes_that_became_part_of_a_value_are_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text('CHATKIT_SITE_NAME="Acme"\n')
+    monkeypatch.setenv("CHATKIT_COLLECTION_TITLE", '"page.title"')
+    assert [check.status for check in check_settings()] == ["ok"]
+
+    # As `docker run --env-file` and `kubectl create secret --from-env-file` read it.
+    monkeypatch.setenv("OPENAI_API_KEY", '"sk-hunter2"')
+    [check] = check_settings()
+
+    assert check.status == "warning"
+    assert "OPENAI_API_KEY" in check.message
+    assert "hunter2" not in check.message
 
 
 @pytest.mark.parametrize(
