@@ -239,7 +239,9 @@ async def _send(
     statements: tuple[Statement, ...], connection: psycopg.AsyncConnection
 ) -> list[psycopg.AsyncCursor]:
     try:
-        return [await connection.execute(*statement) for statement in statements]
+        # In binary: times as text are in the form that a role or database has set, and psycopg
+        # reads but one.
+        return [await connection.execute(*statement, binary=True) for statement in statements]
     except BaseException as exc:
         # Where it was not the database that ended it, the pipeline's end would commit what was
         # sent until then.
