@@ -15,6 +15,7 @@ from chatkit.store import NotFoundError
 from chatkit.types import Page, ThreadItem, ThreadMetadata, UserMessageItem
 
 from .context import RequestContext
+from .errors import unavailable
 from .journal import Entry, Journal, Verdict
 from .lease import State, TurnStart, TurnStore
 from .turn import Turn
@@ -148,6 +149,9 @@ class JournaledStore:
         except ConnectionError as error:
             if message is None:
                 raise
+            if self._journal is None and getattr(error, "is_crowded", False):
+                # It is there, and keeps what is asked in a moment; this would be lost.
+                raise unavailable("Very many are asking at the moment. Try again.") from error
             logger.warning("the database can't be reached, answering without it: %s", error)
         if running is not None:
             return _Start(blank, [], "busy")

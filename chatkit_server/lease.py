@@ -87,7 +87,8 @@ class TurnView(Protocol):
 class TurnStore(Protocol):
     """What a turn asks of the store beside `chatkit.store.Store`; one round trip each.
 
-    `chatkit_stores.turns.Turns` says what each does.
+    `chatkit_stores.turns.Turns` says what each does. All raise ConnectionError while the store
+    can't be reached; one whose `is_crowded` is true, where it only has too much to do.
     """
 
     async def begin_turn(

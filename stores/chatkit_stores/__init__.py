@@ -17,6 +17,7 @@ A transaction-mode pooler may stand in between. `embedded_postgres` in
 from chatkit_stores.answering import Answering
 from chatkit_stores.errors import (
     IdTakenError,
+    StoreCrowdedError,
     StoreError,
     StoreUnavailableError,
     TurnLostError,
@@ -36,6 +37,7 @@ __all__ = [
     "Restored",
     "Selection",
     "StoreContext",
+    "StoreCrowdedError",
     "StoreError",
     "StoreUnavailableError",
     "TurnLostError",

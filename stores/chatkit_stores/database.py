@@ -13,7 +13,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Composed
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from chatkit_stores.errors import IdTakenError, StoreError, StoreUnavailableError
+from chatkit_stores.errors import (
+    IdTakenError,
+    StoreCrowdedError,
+    StoreError,
+    StoreUnavailableError,
+)
 from chatkit_stores.statements import PING
 
 logger = logging.getLogger(__name__)
@@ -123,19 +128,19 @@ class Database:
             self._pool.max_size,
         )
 
-    async def fly(self, *statements: Statement, patient: bool = False) -> Flight:
+    async def fly(self, *statements: Statement, tries: int = 1) -> Flight:
         """Carry out the statements in one round trip, all or none of them.
 
         When the connection turns out to be gone, they are sent once more over another one:
-        they must be idempotent. Those who are patient wait half a minute for a connection of a
-        pool that is full.
+        they must be idempotent. A connection of a pool that is full is asked for so many times,
+        for five seconds each.
         """
         if self._probe is not None:
             # Others go on, also where the caller only tries again.
             await asyncio.sleep(0)
             raise StoreUnavailableError("the database cannot be reached: it did not answer lately")
         try:
-            return Flight(await self._fly(statements, 6 if patient else 1), retried=False)
+            return Flight(await self._fly(statements, tries), retried=False)
         except psycopg.OperationalError as exc:
             logger.info("a database connection failed, trying another one: %s", exc)
             broken = not _is_said(exc)
@@ -159,12 +164,16 @@ class Database:
             async with self._pool.connection() as connection:
                 return await self._carry(statements, connection)
         except (PoolTimeout, PoolClosed, TooManyRequests) as exc:
-            # Where others are in flight or had answers meanwhile, the pool is only full.
-            answered = self._in_flight or self._answered_at >= started_at
-            if isinstance(exc, PoolTimeout) and answered and tries > 1:
-                return await self._fly(statements, tries - 1)
-            if isinstance(exc, PoolTimeout) and not answered:
-                self._start_probe()
+            # Where others had answers meanwhile, the pool is only full; where they are in flight,
+            # nobody knows yet.
+            answered = self._answered_at >= started_at
+            if isinstance(exc, PoolTimeout):
+                if (answered or self._in_flight) and tries > 1:
+                    return await self._fly(statements, tries - 1)
+                if answered:
+                    raise StoreCrowdedError(f"the database is busy: {exc}") from exc
+                if not self._in_flight:
+                    self._start_probe()
             raise StoreUnavailableError(f"the database cannot be reached: {exc}") from exc
         except psycopg.errors.ReadOnlySqlTransaction as exc:
             # A former primary, until the address leads to the new one.

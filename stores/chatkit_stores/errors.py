@@ -2,6 +2,7 @@
 
     StoreError
     ├── StoreUnavailableError    also a ConnectionError: a later try may succeed
+    │   └── StoreCrowdedError
     ├── IdTakenError
     └── TurnLostError
 
@@ -16,6 +17,13 @@ class StoreError(Exception):
 
 class StoreUnavailableError(StoreError, ConnectionError):
     """The database cannot be used at the moment."""
+
+
+class StoreCrowdedError(StoreUnavailableError):
+    """The database answers, but others had all connections for too long."""
+
+    is_crowded = True
+    """For servers that know no store's classes."""
 
 
 class IdTakenError(StoreError):

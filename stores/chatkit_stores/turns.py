@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from chatkit.store import NotFoundError
 from chatkit.types import ThreadItem, ThreadMetadata, UserMessageItem
@@ -23,6 +23,11 @@ from chatkit_stores.rows import (
     thread_values,
 )
 from chatkit_stores.unanswered import FORGET_REPLACED, keep_gap
+
+# How often a connection of a pool that is full is asked for, five seconds each. Whoever asks may be
+# told to come again; what was answered would be lost.
+_TRIES_TO_BEGIN: Final = 3
+_TRIES_TO_FINISH: Final = 6
 
 TurnState: TypeAlias = Literal["running", "completed", "stopped", "interrupted", "failed"]
 
@@ -116,6 +121,7 @@ class Turns:
             (statements.RETRIED, values),
             (statements.LOAD_THREAD, values),
             (ANSWERING, values),
+            tries=_TRIES_TO_BEGIN,
         )
         taken, *stored, items, retried, threads, switch = flight.rows[before:]
         answering = read_answering(switch)
@@ -231,8 +237,7 @@ class Turns:
                 statements.finish_turn(columns, default_title="title" not in columns),
                 values | columns | default_title_value(default_title) | {"state": state},
             ),
-            # Whoever asks may be told to come again; what was answered would be lost.
-            patient=True,
+            tries=_TRIES_TO_FINISH,
         )
         finished = flight.rows[-1]
         return read_thread(finished[0]) if finished else None
