@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import IO, Any, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -64,7 +64,7 @@ class AttachmentRows(Protocol):
         self, upload_id: str, attachment: Attachment, *, size: int, context: Any
     ) -> bool: ...
     async def abandon_upload(self, upload_id: str, attachment_id: str, *, context: Any) -> None: ...
-    async def condemn_attachments(self, *, before: str) -> bool: ...
+    async def condemn_attachments(self, *, older_than: timedelta) -> bool: ...
     async def condemned_attachments(
         self, *, limit: int, context: Any | None = None
     ) -> list[str]: ...
@@ -351,8 +351,7 @@ class Attachments(AttachmentStore[RequestContext]):
 
     async def sweep(self) -> int:
         """Remove what was never sent or has lost its thread, of everybody; how many."""
-        before = datetime.now(UTC) - _KEPT_UNSENT
-        if not await self._rows.condemn_attachments(before=before.isoformat()):
+        if not await self._rows.condemn_attachments(older_than=_KEPT_UNSENT):
             return 0
         return await self._remove(None)
 

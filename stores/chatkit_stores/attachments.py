@@ -6,6 +6,7 @@ them, so that none are left that nobody knows of.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal
 
 from chatkit.store import NotFoundError
@@ -88,7 +89,7 @@ _CONDEMN: Final = SQL("""
         select pg_try_advisory_xact_lock(%(lock)s) as ours
     ), condemned as (
         update chatkit.attachments set deleted = true, data = 'null'
-        where (select ours from turn) and not deleted and created_at < %(before)s::timestamptz
+        where (select ours from turn) and not deleted and created_at < now() - %(age)s::interval
         and (
             thread_id is null
             or not exists (
@@ -203,11 +204,13 @@ class Attachments:
         values = keys(context, attachment=attachment_id) | {"upload": upload_id}
         await self._database.ask(values, _ABANDON_UPLOAD)
 
-    async def condemn_attachments(self, *, before: str) -> bool:
-        """Mark everybody's that were made before that time and are in no thread, or in a deleted
-        one; False when another server does so right now.
+    async def condemn_attachments(self, *, older_than: timedelta) -> bool:
+        """Mark everybody's of that age that are in no thread, or in a deleted one; False when
+        another server does so right now.
+
+        By the database's clock: a server whose own is ahead would take what was just uploaded.
         """
-        [rows] = await self._database.ask({"lock": _LOCK, "before": before}, _CONDEMN)
+        [rows] = await self._database.ask({"lock": _LOCK, "age": older_than}, _CONDEMN)
         return bool(rows[0][0])
 
     async def condemned_attachments(

@@ -1,7 +1,7 @@
 """An attachment's row, from its announcement until its bytes are gone."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from chatkit.store import NotFoundError
@@ -11,10 +11,6 @@ from tests.fixtures.postgres import ADA, BOB, execute, rows
 from tests.stores.items import file_attachment, question, thread
 
 FILE = file_attachment()
-
-
-def later() -> str:
-    return (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
 
 
 async def upload(store: PostgresStore, attachment_id: str = FILE.id) -> None:
@@ -152,12 +148,13 @@ async def test_what_nobody_needs_is_condemned(store: PostgresStore, direct_url: 
     await send(store, "thr_2", "atc_gone")
     # As the docs tell an operator to remove a visitor.
     await execute(direct_url, "delete from chatkit.threads where id = 'thr_2'")
-    made = datetime.now(UTC).isoformat()
     await execute(
-        direct_url, f"update chatkit.attachments set created_at = '{later()}' where id = 'atc_new'"
+        direct_url,
+        "update chatkit.attachments set created_at = now() - interval '24 hours 1 second' "
+        "where id <> 'atc_new'",
     )
 
-    assert await store.condemn_attachments(before=made)
+    assert await store.condemn_attachments(older_than=timedelta(hours=24))
 
     assert sorted(await store.condemned_attachments(limit=9)) == ["atc_announced", "atc_gone"]
     assert await where(store, "atc_sent") == "thr_1"
@@ -174,8 +171,8 @@ async def test_one_server_condemns_at_a_time(store: PostgresStore, direct_url: s
     lock = int.from_bytes(b"attach", "big")
     async with await psycopg.AsyncConnection.connect(direct_url) as other:
         await other.execute("select pg_advisory_xact_lock(%s)", (lock,))
-        assert not await store.condemn_attachments(before=later())
+        assert not await store.condemn_attachments(older_than=timedelta())
         assert await store.condemned_attachments(limit=9) == []
         await other.rollback()
-    assert await store.condemn_attachments(before=later())
+    assert await store.condemn_attachments(older_than=timedelta())
     assert await store.condemned_attachments(limit=9) == [FILE.id]
