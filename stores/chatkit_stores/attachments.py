@@ -65,8 +65,13 @@ _ABANDON_UPLOAD: Final = SQL("""
 # In the flight that stores the message: sent or not, without anything in between.
 SEND: Final = SQL("""
     update chatkit.attachments set thread_id = %(thread)s
-    where id = any(%(attachments)s) and user_id = %(user)s and not deleted and thread_id is null
-    and exists (
+    from (
+        select id from chatkit.attachments
+        where id = any(%(attachments)s) and user_id = %(user)s and not deleted
+        and thread_id is null
+        order by id for no key update
+    ) as held
+    where attachments.id = held.id and exists (
         select from chatkit.items
         where id = %(item)s and thread_id = %(thread)s and user_id = %(user)s
     )
@@ -84,18 +89,24 @@ CONDEMN_OF_THREAD: Final = SQL("""
 
 # "attach" in ASCII, the same number on every server: one of them looks at a time.
 _LOCK: Final = int.from_bytes(b"attach", "big")
+# What somebody sends or deletes at this moment is left for the next time.
 _CONDEMN: Final = SQL("""
     with turn as materialized (
         select pg_try_advisory_xact_lock(%(lock)s) as ours
     ), condemned as (
         update chatkit.attachments set deleted = true, data = 'null'
-        where (select ours from turn) and not deleted and created_at < now() - %(age)s::interval
-        and (
-            thread_id is null
-            or not exists (
-                select from chatkit.threads
-                where threads.id = attachments.thread_id and not threads.deleted
+        where id in (
+            select id from chatkit.attachments
+            where (select ours from turn) and not deleted
+            and created_at < now() - %(age)s::interval
+            and (
+                thread_id is null
+                or not exists (
+                    select from chatkit.threads
+                    where threads.id = attachments.thread_id and not threads.deleted
+                )
             )
+            for no key update skip locked
         )
     )
     select ours from turn

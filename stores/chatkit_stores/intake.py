@@ -27,6 +27,11 @@ _THREADS: Final = SQL("""
 _ITEMS: Final = SQL("select id, thread_id from chatkit.items where id = any(%(ids)s)")
 _ATTACHMENTS: Final = SQL("select id, user_id from chatkit.attachments where id = any(%(ids)s)")
 
+# Before all else and in the order in which threads are deleted: lines have an order of their own.
+_HOLD_THREADS: Final = SQL("""
+    select 1 from chatkit.threads where id = any(%(ids)s) order by id for no key update
+""")
+
 # What is there stays as it is, so that a dump may be taken in again. Deleted ones come back only
 # where that is asked for, and never those of a user who had everything deleted.
 _ADD_THREAD: Final = SQL("""
@@ -196,7 +201,9 @@ class Intake:
             undelete: As for the check.
         """
         await self._look_up(lines, known, undelete=undelete)
-        statements: list[Statement] = []
+        held = [line.id for line in lines if isinstance(line, ThreadLine)]
+        held += [line.item.thread_id for line in lines if isinstance(line, ItemLine)]
+        statements: list[Statement] = [(_HOLD_THREADS, {"ids": held})]
         counted: list[tuple[int, str]] = []
         for line in lines:
             _fit(line, known)

@@ -102,6 +102,16 @@ _ERASE: Final = SQL("""
     insert into chatkit.erasures (user_id) values (%(user)s)
     on conflict (user_id) do update set erased_at = now()
 """)
+# As in _DELETE, and as the message is sent that carries them.
+_HOLD_DELETED: Final = SQL("""
+    select 1 from chatkit.threads where user_id = %(user)s and deleted
+    order by id for no key update
+""")
+_HOLD_ATTACHMENTS: Final = SQL("""
+    select 1 from chatkit.attachments
+    where user_id = %(user)s and (upload is null or not deleted)
+    order by id for update
+""")
 _FORGET_NAME: Final = SQL("""
     update chatkit.threads set user_id = '' where user_id = %(user)s and deleted
 """)
@@ -261,7 +271,15 @@ class Removals:
         for _ in range(2):
             async for count in self.delete_threads(selection, anonymous=True):
                 deleted += count
-        await self._database.ask(values, _FORGET_NAME, _DELETE_UNSENT, _CONDEMN_ALL, _FORGET_USAGE)
+        await self._database.ask(
+            values,
+            _HOLD_DELETED,
+            _FORGET_NAME,
+            _HOLD_ATTACHMENTS,
+            _DELETE_UNSENT,
+            _CONDEMN_ALL,
+            _FORGET_USAGE,
+        )
         return deleted
 
     async def forget_deleted(self) -> int:

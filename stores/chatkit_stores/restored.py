@@ -65,8 +65,8 @@ class Restores:
         flying: list[Statement] = []
         if not isinstance(thread, str):
             flying.append((statements.RESTORE_THREAD, values | thread_values(thread)))
-        # Locks the thread for those that follow it.
-        flying.append((statements.HOLD, values))
+        # Locks the thread for those that follow it, whichever turn it has.
+        flying.append((statements.HOLD_THREAD, values))
         if replace_after is not None:
             flying.append((statements.REPLACE_ITEMS, values))
             flying.append((FORGET_REPLACED, values))

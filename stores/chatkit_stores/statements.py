@@ -343,12 +343,12 @@ _REPLACE_ITEMS: Final = SQL("""
     where feedback.item_id = replaced.id and feedback.user_id = %(user)s
 """)
 
-REPLACE_ITEMS = _REPLACE_ITEMS.format(
+REPLACE_ITEMS: Final = _REPLACE_ITEMS.format(
     holds=_HOLDS.format(condition=SQL("turn_id = %(turn)s")), seq=_RETRIED.format(column=SQL("seq"))
 )
 
 # A checkpoint that is late would take the old answer away, and bring no new one.
-REPLACE_AT_CHECKPOINT = _REPLACE_ITEMS.format(
+REPLACE_AT_CHECKPOINT: Final = _REPLACE_ITEMS.format(
     holds=_HOLDS.format(condition=_RUNS), seq=_RETRIED.format(column=SQL("seq"))
 )
 

@@ -236,10 +236,10 @@ class PostgresStore(
             "count": len(wanted),
             "kind": kind,
         }
-        threads, rows = await self._database.ask(
-            values, statements.LOAD_THREAD, statements.ADD_FEEDBACK
+        held, rows = await self._database.ask(
+            values, statements.HOLD_THREAD, statements.ADD_FEEDBACK
         )
-        if not threads:
+        if not held:
             raise NotFoundError(f"thread {thread_id} not found")
         visible = {item_id for (item_id,) in rows}
         for item_id in wanted:
