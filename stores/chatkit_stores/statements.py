@@ -92,13 +92,17 @@ THREAD_EXISTED: Final = SQL("""
     select id from chatkit.threads where id = %(after)s and user_id = %(user)s
 """)
 
+# Imported threads of one time may share a place, where they come from several files.
 THREADS_PAGE: Final = _pages(
     SQL("""
     select {thread} from chatkit.threads
-    where user_id = %(user)s and not deleted and seq {beyond} coalesce(
-        (select seq from chatkit.threads where id = %(after)s and user_id = %(user)s), {first}
+    where user_id = %(user)s and not deleted and (seq, id) {beyond} (
+        coalesce(
+            (select seq from chatkit.threads where id = %(after)s and user_id = %(user)s), {first}
+        ),
+        %(after)s::text
     )
-    order by seq {order} limit %(limit)s
+    order by seq {order}, id {order} limit %(limit)s
 """)
 )
 

@@ -173,6 +173,17 @@ async def test_imported_threads_stand_before_those_made_here(store: PostgresStor
     assert await threads_of(store, ADA, "desc") == expected[::-1]
 
 
+async def test_threads_of_one_time_from_several_files_are_each_on_one_page(
+    store: PostgresStore,
+) -> None:
+    names = [f"thr_{n}" for n in range(5)]
+    for name in names:
+        await take(store, [_thread(name)])
+
+    assert await threads_of(store, ADA) == names
+    assert await threads_of(store, ADA, "desc") == names[::-1]
+
+
 async def test_a_dump_is_of_what_was_chosen(store: PostgresStore) -> None:
     await fill(store)
     lately = ThreadMetadata(id="thr_lately", created_at=datetime.now(UTC))
