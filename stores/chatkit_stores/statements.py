@@ -387,7 +387,8 @@ TURN_ITEMS: Final = SQL("""
     order by seq desc limit %(history)s
 """)
 
-# Of a retry that runs: what `REPLACE_ITEMS` takes away, and what it has taken away by now.
+# Of a retry: what `REPLACE_ITEMS` takes away while it runs, and what it has taken away by now. Also
+# once it is over: whoever began to follow it just before has still seen that.
 REPLACED: Final = SQL("""
     select items.id from chatkit.threads
     join chatkit.items retried on retried.id = threads.retried
@@ -396,7 +397,7 @@ REPLACED: Final = SQL("""
         and items.seq > retried.seq
         and items.turn_id is distinct from threads.turn_id
     where threads.id = %(thread)s and threads.user_id = %(user)s and not threads.deleted
-    and threads.turn_state = 'running'
+    and (threads.turn_state = 'running' or items.data is null)
     order by items.seq
 """)
 

@@ -54,7 +54,7 @@ class TurnView:
     items: list[ThreadItem]
     """What the turn has added, oldest first: the user's message, what is there of the answer."""
     replaced: list[str]
-    """Of a retry that runs: the items that go when it ends with a new answer."""
+    """Of a retry: the items that go when it ends with a new answer, or are gone by now."""
 
 
 class Turns:

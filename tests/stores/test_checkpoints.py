@@ -259,6 +259,25 @@ async def test_a_retry_that_fails_leaves_the_old_answer(store: PostgresStore) ->
     assert (await ids(store))[-2:] == ["q3", "a3"]
 
 
+async def test_what_a_retry_replaces_is_told_also_to_who_comes_at_its_end(
+    store: PostgresStore,
+) -> None:
+    """Who read the thread before and begins to follow it now has the old answer."""
+    await four_turns(store)
+    await store.begin_turn("again", "thr_1", None, retry="q2", context=ADA)
+    running = await store.load_turn("thr_1", context=ADA)
+    await store.finish_turn(
+        "again", "thr_1", items=[answer("new")], replace_after="q2", context=ADA
+    )
+    ended = await store.load_turn("thr_1", context=ADA)
+    await store.begin_turn("failing", "thr_1", None, retry="q2", context=ADA)
+    await store.finish_turn("failing", "thr_1", state="failed", context=ADA)
+    failed = await store.load_turn("thr_1", context=ADA)
+
+    assert running.replaced == ended.replaced == ["a2", "q3", "a3"]
+    assert "new" not in failed.replaced
+
+
 async def test_a_late_checkpoint_of_a_retry_that_failed_leaves_the_old_answer(
     store: PostgresStore,
 ) -> None:
