@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
+
+logger = logging.getLogger("chatkit_server")
 
 
 def lock_file(descriptor: int, path: Path) -> bool:
@@ -15,3 +18,16 @@ def lock_file(descriptor: int, path: Path) -> bool:
         return os.fstat(descriptor).st_ino == path.stat().st_ino
     except (BlockingIOError, FileNotFoundError):
         return False
+
+
+class Strange:
+    """Files that can't be taken over, of another user say. None is to keep the others back."""
+
+    def __init__(self) -> None:
+        self._told: set[Path] = set()
+
+    def tell(self, path: Path, error: OSError) -> None:
+        """Once of each."""
+        if path not in self._told:
+            self._told.add(path)
+            logger.warning("%s can't be taken over: %s", path.name, error)

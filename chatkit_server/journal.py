@@ -24,7 +24,7 @@ from typing import Any, Literal, Self
 from chatkit.types import ThreadItem, ThreadMetadata
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .file_lock import lock_file
+from .file_lock import Strange, lock_file
 from .lease import State
 
 logger = logging.getLogger("chatkit_server")
@@ -84,7 +84,7 @@ class Journal:
         self.appended = asyncio.Event()
         """Set by each entry; whoever replays clears it."""
         self._unknown: dict[tuple[str, str], float] = {}
-        self._strange: set[Path] = set()
+        self._strange = Strange()
         self.rejected = 0
         """Entries that were refused, unreadable or too old, and are gone."""
 
@@ -185,10 +185,7 @@ class Journal:
             try:
                 file = _File.adopt(path)
             except OSError as error:
-                # One of another user, say. It is not to keep the others from being replayed.
-                if path not in self._strange:
-                    self._strange.add(path)
-                    logger.warning("%s can't be taken over: %s", path.name, error)
+                self._strange.tell(path, error)
                 continue
             if file is not None:
                 logger.warning("took over the journal of a process that has ended: %s", path.name)
@@ -340,7 +337,8 @@ class _File:
 
     def oldest(self) -> bytes:
         """The first line that is left; empty when there is none."""
-        return self._kept[0] if self._kept else self.line()
+        # Of one look at what was kept: a thread may be about to write the file anew.
+        return next(iter(self._kept), b"") or self.line()
 
     def step(self, line: bytes, *, keep: bool = False) -> None:
         """Leave this line behind, for good or until the next replay."""
@@ -404,8 +402,9 @@ class _File:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(self._descriptor)
-        self._descriptor = descriptor
+        # Under the old number, which is read meanwhile and must never be that of a closed file.
+        os.dup2(descriptor, self._descriptor, inheritable=False)
+        os.close(descriptor)
         _sync_folder(self.path.parent)
 
 

@@ -18,7 +18,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .file_lock import lock_file
+from .file_lock import Strange, lock_file
 
 logger = logging.getLogger("chatkit_server")
 
@@ -42,7 +42,7 @@ class Trails:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._strange: set[Path] = set()
+        self._strange = Strange()
 
     def begin(self, whose: Whose) -> Trail | None:
         """None where the disk does not take it: the answer is worth more."""
@@ -61,10 +61,7 @@ class Trails:
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    # One of another user, say. It is not to keep the others from being found.
-                    if path not in self._strange:
-                        self._strange.add(path)
-                        logger.warning("%s can't be taken over: %s", path.name, error)
+                    self._strange.tell(path, error)
                     continue
                 if found is not None:
                     yield found

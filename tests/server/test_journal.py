@@ -290,6 +290,21 @@ async def test_a_disk_that_is_full_keeps_nothing_back_that_could_be_written(
     assert (journal.entries, journal.size) == (0, 0)
 
 
+async def test_the_oldest_entry_is_told_while_its_file_is_written_anew(tmp_path: Path) -> None:
+    """As the metrics ask for it, in the middle of what another thread does."""
+    old, new = entry(0, at=time.time() - 7200), entry(1)
+    for number in range(40):
+        with Journal.open(tmp_path / str(number), max_age=3600) as journal:
+            await journal.append(old)
+            await journal.append(new)
+            replaying = asyncio.create_task(journal.replay(Target(turn_1=ConnectionError())))
+            while not replaying.done():
+                assert journal.oldest in (old.at, new.at, None)
+                await asyncio.sleep(0)
+            assert isinstance(replaying.exception(), ConnectionError)
+            assert journal.oldest == new.at
+
+
 async def test_a_file_that_is_cut_from_outside_ends_where_it_ends(
     journal: Journal, folder: Path
 ) -> None:
