@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
@@ -34,6 +35,23 @@ _APP = "chatkit_server.app:create_app"
 _WORKER = "chatkit_server.serving:create_worker"
 # For connections to close once the answers on them have ended.
 _CLOSING = 5
+# For a question to come over a connection that is there, seconds.
+_LINGER = 1.0
+
+
+class LingeringProtocol(H11Protocol):
+    """A connection that may bring one more question once the server ends.
+
+    uvicorn closes at once what has no request on it. A proxy that has just connected to send one
+    would find it cut off, and can't ask another replica: nobody tells it that it was not heard.
+    """
+
+    def shutdown(self) -> None:
+        asyncio.get_running_loop().call_later(_LINGER, self._close)
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
 
 
 class DrainingServer(uvicorn.Server):
@@ -51,13 +69,38 @@ class DrainingServer(uvicorn.Server):
             self.greet()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        ports = [port.dup() for server in self.servers for port in server.sockets]
         for listening in (*self.servers, *(sockets or ())):
             listening.close()
-        # A proxy would send the next question over one that it keeps open, to be cut off here.
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
+        # uvloop takes one connection in each of its rounds. Those that wait behind it, maybe with a
+        # question on them that was sent, would be cut off with the port.
+        waited = [self._take(each) for port in ports for each in _waiting(port)]
+        await asyncio.gather(*waited, return_exceptions=True)
+        # What was accepted just now is told to the protocol in the loop's next round.
+        await asyncio.sleep(0)
+        if self.server_state.connections:
+            # A proxy would send the next question over one that it keeps open, to be cut off here.
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+            await asyncio.sleep(_LINGER)
         await drain(self.drain, self.server_state.tasks)
         await super().shutdown(sockets)
+
+    async def _take(self, connection: socket.socket) -> None:
+        def make() -> LingeringProtocol:
+            return LingeringProtocol(self.config, self.server_state, self.lifespan.state)
+
+        await asyncio.get_running_loop().connect_accepted_socket(make, connection)
+
+
+def _waiting(port: socket.socket) -> Iterator[socket.socket]:
+    """The connections that nobody has taken from a port yet, which is closed behind them."""
+    with port:
+        while True:
+            try:
+                yield port.accept()[0]
+            except OSError:
+                return
 
 
 class Workers(Multiprocess):
@@ -150,6 +193,7 @@ def run_server(settings: Settings, *, host: str, workers: int, notes: Sequence[s
         "server_header": False,
         # Only from where CHATKIT_TRUSTED_PROXIES says; uvicorn itself believes all of loopback.
         "proxy_headers": False,
+        "http": LingeringProtocol,
         "ws": "none",
     }
     logging.config.dictConfig(log_config)
