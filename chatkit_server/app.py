@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -69,22 +70,23 @@ def create_app(
 
             app.state.parts = parts
             DRAINING.clear()
-            app.include_router(
-                chatkit_router(
-                    parts.server,
-                    rates.guard(identity),
-                    count=rates.count,
-                    admit=rates.admit,
-                    admit_personal=rates.admit_personal,
-                    limits=Limits(
-                        configured.max_body_bytes,
-                        configured.max_text_chars,
-                        configured.max_attachments,
-                        configured.max_audio_bytes if configured.transcription_model else 0,
-                    ),
-                    keep_alive=configured.keep_alive,
-                )
+            router = chatkit_router(
+                parts.server,
+                rates.guard(identity),
+                count=rates.count,
+                admit=rates.admit,
+                admit_personal=rates.admit_personal,
+                limits=Limits(
+                    configured.max_body_bytes,
+                    configured.max_text_chars,
+                    configured.max_attachments,
+                    configured.max_audio_bytes if configured.transcription_model else 0,
+                ),
+                keep_alive=configured.keep_alive,
             )
+            app.include_router(router)
+            for route, method in _routes(*app.routes, *router.routes):
+                observer.request_expected(route, method)
             # Last, since it takes every path.
             if configured.site_dir is not None:
                 app.mount("/", Site(directory=configured.site_dir, html=True), name="site")
@@ -187,6 +189,14 @@ def _hosts(networks: Sequence[str]) -> list[str]:
         if network.version == 4
     ]
     return [*networks, *mapped]
+
+
+def _routes(*routes: BaseRoute) -> Iterator[tuple[str, str]]:
+    """What may be asked and how, as `Incoming` names it."""
+    yield from (("site", "GET"), ("site", "HEAD"))
+    for route in routes:
+        if isinstance(route, Route):
+            yield from ((route.path, method) for method in sorted(route.methods or ()))
 
 
 def _verifier(settings: Settings) -> TokenVerifier | None:

@@ -144,7 +144,6 @@ class Metrics(Observer):
         for ending in get_args(Ending):
             self._search.labels(ending)
             self._store.labels(ending)
-        self._requests.labels("/chatkit", "POST", 500)
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(f"chatkit_{name}", says, labels, registry=self.registry)
@@ -165,6 +164,9 @@ class Metrics(Observer):
             registry=self.registry,
             multiprocess_mode="livemax" if most else "livesum",
         )
+
+    def request_expected(self, route: str, method: str) -> None:
+        self._requests.labels(route, method, 500)
 
     def request_ended(self, route: str, method: str, status: int) -> None:
         self._requests.labels(route, method if method in _METHODS else "other", status).inc()

@@ -20,6 +20,9 @@ Ending = Literal["ok", "failed", "stopped"]
 class Observer:
     """Hears what happens; this one keeps nothing of it."""
 
+    def request_expected(self, route: str, method: str) -> None:
+        """There is such a route, before anybody has asked it."""
+
     def request_ended(self, route: str, method: str, status: int) -> None: ...
 
     def turn_ended(self, turn: Turn) -> None: ...

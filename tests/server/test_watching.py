@@ -34,6 +34,7 @@ from chatkit_server.settings import read_settings
 from chatkit_server.testing import Break, Fail, Say, ScriptedModel
 from tests.fixtures.app import Client, StartServer, message
 from tests.fixtures.command import COMMAND, free_port, run
+from tests.fixtures.files import SECRET
 from tests.fixtures.traces import Collector, attributes
 from tests.server.test_turns import running, stop, until
 
@@ -156,7 +157,6 @@ def test_what_alerts_count_is_there_before_it_happens() -> None:
 
     for series in (
         'chatkit_turns_total{kind="threads.create",outcome="failed"} 0.0',
-        'chatkit_requests_total{method="POST",route="/chatkit",status="500"} 0.0',
         'chatkit_rate_limited_total{limit="visitor_messages"} 0.0',
         'chatkit_questions_total{covered="no"} 0.0',
         "chatkit_fallbacks_total 0.0",
@@ -164,6 +164,32 @@ def test_what_alerts_count_is_there_before_it_happens() -> None:
         "chatkit_journal_dropped_total 0.0",
     ):
         assert series in shown
+
+
+def test_a_fault_of_each_route_is_counted_from_zero(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    with start_server(
+        metrics_port=port, attachments=str(tmp_path), secret=SECRET, site_dir=tmp_path
+    ):
+        routes = {
+            (labels["route"], labels["method"])
+            for (name, pairs), number in scrape(port).items()
+            if name == "chatkit_requests_total" and (labels := dict(pairs))["status"] == "500"
+            if number == 0
+        }
+
+    assert {
+        ("/chatkit", "POST"),
+        ("/chatkit/stop", "POST"),
+        ("/chatkit/turns/{thread_id}", "GET"),
+        ("/chatkit/me", "DELETE"),
+        ("/chatkit/attachments/{attachment_id}", "PUT"),
+        ("/readyz", "GET"),
+        ("/chat", "GET"),
+        ("site", "GET"),
+    } <= routes
 
 
 def test_a_taken_port_is_a_sentence_at_the_start(tmp_path: Path) -> None:
