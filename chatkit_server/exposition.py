@@ -7,9 +7,12 @@ however many workers there are.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import struct
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +21,8 @@ from .errors import SettingsError
 from .settings import Settings
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_DEAD = "dead"
+_ROOM = 1 << 20
 
 
 class Collector(Protocol):
@@ -60,37 +65,78 @@ def serve_metrics(settings: Settings, registry: Collector) -> Iterator[None]:
 
 
 @contextmanager
-def serve_for_workers(settings: Settings) -> Iterator[None]:
-    """Around the start of workers: gives them the folder, and serves what they write into it."""
+def serve_for_workers(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Around the start of workers: gives them the folder, and serves what they write into it.
+
+    What it yields is to be called now and then, also while nobody scrapes: it tidies the folder.
+    """
     with tempfile.TemporaryDirectory(prefix="chatkit-metrics-") as folder:
         # Before the package is imported, which looks at it once.
         os.environ[_FOLDER] = folder
         try:
-            with serve_metrics(settings, Workers(Path(folder))):
-                yield
+            workers = Workers(Path(folder))
+            with serve_metrics(settings, workers):
+                yield workers.tidy
         finally:
             del os.environ[_FOLDER]
 
 
 class Workers:
-    """The metrics of all workers. What a dead one has counted stays, and its states go."""
+    """The metrics of all workers. What a dead one has counted stays, and its states go.
+
+    Its files go too: of workers that die again and again they would fill the disk.
+    """
 
     def __init__(self, folder: Path) -> None:
-        from prometheus_client import CollectorRegistry
-        from prometheus_client.multiprocess import MultiProcessCollector
-
         self._folder = folder
-        self._collector = MultiProcessCollector(CollectorRegistry(), str(folder))  # type: ignore[no-untyped-call]
+        # Each scrape has a thread of its own.
+        self._lock = threading.Lock()
 
     def collect(self) -> Iterable[Any]:
-        from prometheus_client.multiprocess import mark_process_dead
+        from prometheus_client.multiprocess import MultiProcessCollector
 
-        for path in self._folder.glob("gauge_live*_*.db"):
-            pid = int(path.stem.rpartition("_")[2])
-            if not _lives(pid):
-                mark_process_dead(pid, str(self._folder))  # type: ignore[no-untyped-call]
-        metrics: Iterable[Any] = self._collector.collect()  # type: ignore[no-untyped-call]
-        return metrics
+        with self._lock:
+            self._tidy()
+            # Without those that a worker is about to make: nothing is in them yet, not even how
+            # much that is, and the package fails over that.
+            files = [str(path) for path in self._folder.glob("*.db") if path.stat().st_size]
+            metrics: Iterable[Any] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+            return metrics
+
+    def tidy(self) -> None:
+        """Keep what dead workers have counted in one file of each kind, and remove theirs."""
+        with self._lock:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        for path in sorted(self._folder.glob("*_*.db")):
+            kind, _, pid = path.stem.rpartition("_")
+            if pid == _DEAD or _lives(int(pid)):
+                continue
+            # Another time, where there is no room on the disk.
+            with contextlib.suppress(OSError):
+                if not kind.startswith("gauge_"):
+                    self._keep(path, self._folder / f"{kind}_{_DEAD}.db")
+                path.unlink()
+
+    @staticmethod
+    def _keep(path: Path, kept: Path) -> None:
+        from prometheus_client.mmap_dict import MmapedDict
+
+        try:
+            values = list(MmapedDict.read_all_values_from_file(path))  # type: ignore[no-untyped-call]
+        except (struct.error, RuntimeError):
+            # Of one that was killed as it made the file.
+            return
+        if not kept.exists():
+            # Taken at once: a disk that is full ends who writes to a map of it.
+            kept.write_bytes(bytes(_ROOM))
+        whole: Any = MmapedDict(str(kept))  # type: ignore[no-untyped-call]
+        try:
+            for key, value, _, _ in values:
+                whole.write_value(key, whole.read_value(key)[0] + value, 0.0)
+        finally:
+            whole.close()
 
 
 def _lives(pid: int) -> bool:

@@ -109,6 +109,12 @@ class Workers(Multiprocess):
     connections would wait there until it ends, for nobody.
     """
 
+    tidy: Callable[[], None]
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        self.tidy()
+
     def terminate_all(self) -> None:
         for listening in self.sockets:
             listening.close()
@@ -220,9 +226,12 @@ def run_server(settings: Settings, *, host: str, workers: int, notes: Sequence[s
             timeout_worker_healthcheck=30,
             **options,
         )
-        metrics = serve_for_workers(settings) if settings.metrics_port else nullcontext()
-        with metrics:
+        metrics = (
+            serve_for_workers(settings) if settings.metrics_port else nullcontext(lambda: None)
+        )
+        with metrics as tidy:
             above = Workers(config, [config.bind_socket()])
+            above.tidy = tidy
             say(ready)
             above.run()
         if any(worker.exitcode == STARTUP_FAILURE for worker in above.processes):

@@ -219,6 +219,7 @@ def test_the_numbers_of_workers_are_added_up_and_dead_ones_hold_nothing(
         "CHATKIT_DATA_DIR": str(docs_data),
         "PORT": str(port),
         "CHATKIT_METRICS_PORT": str(metrics),
+        "TMPDIR": str(tmp_path),
     }
     url = f"http://127.0.0.1:{port}"
     with serving(tmp_path, settings, "--workers", "2") as log:
@@ -227,8 +228,12 @@ def test_the_numbers_of_workers_are_added_up_and_dead_ones_hold_nothing(
             Client(url).ask("How do I connect to Neon?")
         before = value(scrape(metrics), "turns_total", outcome="completed")
         victim = int(httpx.get(f"{url}/healthz", timeout=30).json()["pid"])
+        written = f"chatkit-metrics-*/*_{victim}.db"
+        assert len(list(tmp_path.glob(written))) >= 3
         os.kill(victim, signal.SIGKILL)
         until(lambda: httpx.get(f"{url}/healthz", timeout=30).json()["pid"] != victim, 60)
+        # Also while nobody scrapes.
+        until(lambda: not list(tmp_path.glob(written)), 60)
         after = scrape(metrics)
         # A third worker takes its place.
         until(lambda: value(scrape(metrics), "pool_limit") == 20, 120)
@@ -238,6 +243,38 @@ def test_the_numbers_of_workers_are_added_up_and_dead_ones_hold_nothing(
     assert value(after, "turns_total", outcome="completed") == 3
     assert any(line["event"].startswith("Ready: http://") for line in lines)
     assert sum(line["event"] == "turn" for line in lines) == 3
+
+
+def test_workers_that_die_again_and_again_leave_their_counts_and_no_files(tmp_path: Path) -> None:
+    code = (
+        "import os; from chatkit_server.metrics import Metrics; m = Metrics()\n"
+        "m.limited('x'); m.call_ended('m', 0.3, 'ok'); os._exit(1)"
+    )
+    for _ in range(3):
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+            check=False,
+        )
+    # Of one that was killed as it made it; no process has such a number.
+    (tmp_path / "counter_99999999.db").touch()
+    assert len(list(tmp_path.iterdir())) > 9
+
+    for _ in range(2):
+        shown = generate_latest(Workers(tmp_path)).decode()
+
+    assert 'chatkit_rate_limited_total{limit="x"} 3.0' in shown
+    assert 'chatkit_model_call_seconds_bucket{le="0.5",model="m",outcome="ok"} 3.0' in shown
+    assert 'chatkit_model_call_seconds_count{model="m",outcome="ok"} 3.0' in shown
+    assert "chatkit_info{" not in shown
+    assert {path.name for path in tmp_path.iterdir()} == {"counter_dead.db", "histogram_dead.db"}
+
+
+def test_a_worker_that_is_about_to_make_its_files_spoils_no_scrape(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    (tmp_path / f"counter_{os.getpid()}.db").touch()
+
+    assert list(workers.collect()) == []
 
 
 def test_a_dead_workers_number_may_be_another_users_by_now() -> None:
