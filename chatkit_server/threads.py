@@ -119,14 +119,16 @@ def show(
     settings = settings_for()
     selection = _selection(settings, user_id, subject, thread_ids, older_than)
 
-    async def work() -> tuple[Any, list[Any], list[str]]:
+    async def work() -> tuple[Any, list[Any], bool, list[str]]:
+        from chatkit_stores import Selection
+
         from .storage import open_store
 
         async with open_store(settings) as store:
             found: list[str] = []
             async for some in store.find_threads(selection):
                 found += some
-                if len(found) >= limit:
+                if len(found) > limit:
                     break
             summaries = await store.load_summaries(found[:limit])
             said = []
@@ -135,9 +137,12 @@ def show(
                     # Not by `splitlines`: what people write has more kinds of ends than JSON.
                     lines = filter(None, piece.lines.split("\n"))
                     said += [line for text in lines for line in _said(text)]
-            return await store.count_threads(), summaries, said
+            # Only who looks at all of them waits until all are counted.
+            narrowed = as_json or selection != Selection()
+            count = None if narrowed else await store.count_threads()
+            return count, summaries, len(found) > limit, said
 
-    count, summaries, said = run(work)
+    count, summaries, more, said = run(work)
     if as_json:
         found = [
             {
@@ -161,11 +166,11 @@ def show(
     for line in said:
         click.echo(line)
     if not said:
-        oldest = f", the oldest of {count.oldest:%Y-%m-%d}" if count.oldest else ""
-        click.echo(
-            f"{len(summaries)} shown; there are {count.threads:,} chats of "
-            f"{count.users:,} users{oldest}."
-        )
+        rest = "; --limit shows more" if more else ""
+        if count is not None:
+            oldest = f", the oldest of {count.oldest:%Y-%m-%d}" if count.oldest else ""
+            rest = f"; there are {count.threads:,} chats of {count.users:,} users{oldest}"
+        click.echo(f"{len(summaries)} shown{rest}.")
 
 
 def _said(line: str) -> list[str]:
