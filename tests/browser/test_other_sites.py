@@ -20,6 +20,7 @@ pytestmark = pytest.mark.browser
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 ARTICLE = "<main><h1>Neon</h1><p>A page.</p><h2 id='connect-to-neon'>Connect to Neon</h2></main>"
 QUESTION = "How do I connect to Neon?"
+FAILED = "The chat could not be loaded. Try again, or reload the page."
 
 
 @pytest.fixture
@@ -277,7 +278,10 @@ def test_a_pinned_page_does_not_run_a_changed_chat(
 
     bubble(page).click()
 
-    expect(bubble(page)).to_have_attribute("title", "The chat could not be loaded. Try again.")
+    expect(bubble(page)).to_have_attribute("title", FAILED)
+    whole = bubble(page).bounding_box()
+    assert whole is not None
+    assert whole["width"] > 200
     assert page.evaluate("window.changed") is None
     expect(panel(page)).to_have_count(0)
 

@@ -10,6 +10,7 @@ from playwright.sync_api import (
     Locator,
     Page,
     Request,
+    Route,
     ViewportSize,
     expect,
 )
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.browser
 FIRST = "This is the first sentence."
 SECOND = "This is the second sentence."
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
+FAILED = "The chat could not be loaded. Try again, or reload the page."
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
@@ -351,8 +353,46 @@ def test_a_chat_that_could_not_be_loaded_can_be_tried_again(
     page.goto(site.url, wait_until="networkidle")
     context.route("**/*.js", lambda route: route.abort())
     bubble(page).click()
-    expect(bubble(page)).to_have_attribute("title", "The chat could not be loaded. Try again.")
+    expect(bubble(page)).to_have_attribute("title", FAILED)
+    whole = bubble(page).bounding_box()
+    assert whole is not None
+    assert whole["width"] > 200
+    assert whole["height"] == 56
 
     context.unroute("**/*.js")
 
     open_chat(page)
+    whole = bubble(page).bounding_box()
+    assert whole is not None
+    assert whole["width"] == 56
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, PHONE], ids=["wide", "phone"])
+def test_a_chat_whose_panel_alone_could_be_loaded_says_so_and_can_be_tried_again(
+    browser: Browser, site: ScriptedSite, viewport: ViewportSize
+) -> None:
+    context = browser.new_context(viewport=viewport)
+    page = context.new_page()
+    page.goto(site.url, wait_until="networkidle")
+
+    def refuse_element(route: Route) -> None:
+        response = route.fetch()
+        if "attachShadow" in response.text():
+            route.abort()
+        else:
+            route.fulfill(response=response)
+
+    context.route("**/*.js", refuse_element)
+    bubble(page).click()
+    expect(panel(page).get_by_role("alert")).to_have_text(FAILED)
+    # The bubble closes the panel as long as no chat does.
+    bubble(page).click()
+    expect(panel(page)).to_be_hidden()
+    bubble(page).click()
+
+    context.unroute("**/*.js")
+    panel(page).get_by_role("button", name=FAILED).click()
+
+    expect(composer(page)).to_be_focused()
+    expect(panel(page).get_by_role("alert")).to_have_count(0)
+    context.close()

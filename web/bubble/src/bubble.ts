@@ -104,7 +104,8 @@ if (script && !page.DocsChatKit) {
     return panel
       .catch((error: unknown) => {
         panel = undefined;
-        button.title = dataset.failure ?? "The chat could not be loaded. Try again.";
+        button.title =
+          dataset.failure ?? "The chat could not be loaded. Try again, or reload the page.";
         throw error;
       })
       .finally(() => {

@@ -16,11 +16,13 @@ import { useUi } from "./ui";
 
 interface ChatProps {
   namespace: string;
+  /** Said where the chat could not be loaded. */
+  failed: string;
   onReady: (element: OpenAIChatKit) => void;
   onClose: () => void;
 }
 
-export function Chat({ namespace, onReady, onClose }: ChatProps): ReactNode {
+export function Chat({ namespace, failed, onReady, onClose }: ChatProps): ReactNode {
   const look = useSyncExternalStore(watchTheme, readTheme);
   const dark = look.colorScheme === "dark";
   const theme = useMemo(() => {
@@ -85,6 +87,22 @@ export function Chat({ namespace, onReady, onClose }: ChatProps): ReactNode {
   const kit = useChatKit(options);
   if (ui === "openai") return <ChatKit control={kit.control} />;
   if (ui === "own") return <OwnChatKit control={kit.control} />;
+  if (ui === "failed") {
+    return (
+      <p className="chatkit-failed" role="alert">
+        <button
+          type="button"
+          onClick={({ currentTarget }) => {
+            // The button goes, and the focus stays in the panel.
+            currentTarget.closest("section")?.focus();
+            uiEvents.tryAgain();
+          }}
+        >
+          {failed}
+        </button>
+      </p>
+    );
+  }
   return <div className="chatkit-loading" role="status" aria-label={chat.loading} />;
 }
 

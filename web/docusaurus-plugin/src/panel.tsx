@@ -95,6 +95,7 @@ export class Panel {
       this.#root.render(
         <Chat
           namespace={options.namespace}
+          failed={options.failed}
           onReady={(element) => {
             this.#element = element;
             resolve(element);

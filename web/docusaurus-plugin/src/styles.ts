@@ -59,6 +59,22 @@ export function panelStyles(): CSSStyleSheet {
       border-radius: 50%;
       animation: chatkit-turn 0.9s linear infinite;
     }
+    .chatkit-failed {
+      display: grid;
+      place-content: center;
+      height: 100%;
+      margin: 0;
+      padding: 2rem;
+    }
+    .chatkit-failed button {
+      padding: 0.75rem 1rem;
+      border: 1px solid var(--ifm-color-emphasis-500);
+      border-radius: 0.5rem;
+      background: none;
+      color: inherit;
+      font: inherit;
+      cursor: pointer;
+    }
     @keyframes chatkit-turn {
       to { transform: rotate(1turn); }
     }
@@ -109,8 +125,12 @@ export function panelStyles(): CSSStyleSheet {
         border-radius: 0;
       }
       .chatkit-resize,
-      .chatkit-bubble[aria-expanded="true"] {
+      .chatkit-bubble[aria-expanded="true"]:has(+ * :is(openai-chatkit, docs-chatkit)) {
         display: none;
+      }
+      /* Until the chat has a button of its own that closes it. */
+      .chatkit-bubble[aria-expanded="true"] {
+        z-index: 301;
       }
     }
     @media (prefers-reduced-motion: reduce) {

@@ -3,13 +3,15 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { loadOfficial, READY_MS } from "./official";
 import { defineOwn } from "./own";
 
-export type Ui = "loading" | "openai" | "own";
+export type Ui = "loading" | "openai" | "own" | "failed";
 
 interface ChosenUi {
   ui: Ui;
   /** To be called when the chat that was chosen says that it is ready, or that it failed. */
   onReady: () => void;
   onError: (error: unknown) => void;
+  /** After neither could be loaded. */
+  tryAgain: () => void;
 }
 
 /**
@@ -18,7 +20,6 @@ interface ChosenUi {
  */
 export function useUi({ official, key }: { official: boolean; key: string }): ChosenUi {
   const [ui, setUi] = useState<Ui>("loading");
-  const [failure, setFailure] = useState<unknown>();
   const ready = useRef(false);
   const chosen = useRef(false);
 
@@ -29,9 +30,15 @@ export function useUi({ official, key }: { official: boolean; key: string }): Ch
         remember(key);
       }
       setUi("loading");
-      defineOwn().then(() => {
-        setUi("own");
-      }, setFailure);
+      defineOwn().then(
+        () => {
+          setUi("own");
+        },
+        (error: unknown) => {
+          console.error(error);
+          setUi("failed");
+        },
+      );
     },
     [key],
   );
@@ -58,7 +65,6 @@ export function useUi({ official, key }: { official: boolean; key: string }): Ch
     };
   }, [ui, chooseOwn]);
 
-  if (failure !== undefined) throw failure as Error;
   return {
     ui,
     onReady: () => {
@@ -66,6 +72,9 @@ export function useUi({ official, key }: { official: boolean; key: string }): Ch
     },
     onError: (error) => {
       if (ui === "openai" && !ready.current) chooseOwn(error ?? "It failed.");
+    },
+    tryAgain: () => {
+      chooseOwn();
     },
   };
 }

@@ -48,7 +48,7 @@ test("only the url is needed", async () => {
   assert.deepEqual(await built({ url: "/chatkit" }), {
     bubble: {
       title: "Ask the docs",
-      failed: "The chat could not be loaded. Try again.",
+      failed: "The chat could not be loaded. Try again, or reload the page.",
       position: "bottom-right",
       openByLink: true,
       askSelection: "Ask about this",
