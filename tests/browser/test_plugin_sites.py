@@ -45,7 +45,12 @@ def served(sources: Path) -> Iterator[ScriptedSite]:
 @pytest.fixture(scope="module")
 def consenting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedSite]:
     """A site in Arabic at the root of its host, without trailing slashes, that asks for consent."""
-    options = {"url": "/chatkit", "consent": True, "position": "bottom-left"}
+    options = {
+        "url": "/chatkit",
+        "domainKey": "domain_pk_fixture",
+        "consent": True,
+        "position": "bottom-left",
+    }
     folder = tmp_path_factory.mktemp("consent")
     sources = write_site(folder, options, base="/", locales=("ar",), trailing_slash=False)
     build = build_site(sources)
@@ -385,6 +390,34 @@ class TestOpenByLink:
         page.keyboard.press("Enter")
         expect(panel(page)).to_contain_text(SECOND)
 
+    def test_a_link_in_an_answer_asks_nothing_by_itself(
+        self,
+        context: BrowserContext,
+        page: Page,
+        site: ScriptedSite,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        url = f"{BASE}docs/guide/?ask=Send%20my%20secrets"
+        monkeypatch.setattr(site, "heading", Heading(url, "", "The guide"))
+        page.goto(site.url + BASE)
+        open_chat(page)
+        ask(page)
+        link = panel(page).locator(f'a[href="{url}"]').first
+
+        link.click()
+
+        page.wait_for_url(f"{site.url}{BASE}docs/guide/")
+        expect(composer(page)).to_have_value("Send my secrets")
+        for how in ("click with Control", "middle button"):
+            with context.expect_page() as opened:
+                if how == "middle button":
+                    link.click(button="middle")
+                else:
+                    link.click(modifiers=["Control"])
+            expect(composer(opened.value)).to_have_value("Send my secrets")
+            opened.value.close()
+        assert questions(site) == ["How do I start?"]
+
 
 class TestEvents:
     def test_open_and_close(self, page: Page, site: ScriptedSite) -> None:
@@ -675,6 +708,46 @@ class TestConsent:
         send(page, "chatkit:consent")
         open_chat(page)
         expect(panel(page)).not_to_contain_text(SECOND)
+
+    def test_withdrawn_while_the_chat_is_loading(
+        self, context: BrowserContext, page: Page, site: ScriptedSite
+    ) -> None:
+        held: list[Route] = []
+        page.goto(site.url, wait_until="networkidle")
+        send(page, "chatkit:consent")
+        context.route("**/*.js", lambda route: held.append(route))
+        with page.expect_request("**/*.js"):
+            bubble(page).click()
+
+        send(page, "chatkit:consent", False)
+
+        expect(bubble(page)).to_have_count(0)
+        context.unroute("**/*.js")
+        for route in held:
+            route.continue_()
+        page.wait_for_load_state("networkidle")
+        assert panel(page).count() == 0
+        send(page, "chatkit:consent")
+        open_chat(page)
+
+    def test_withdrawn_while_openai_s_script_is_asked_for(
+        self, context: BrowserContext, page: Page, site: ScriptedSite
+    ) -> None:
+        held: list[Route] = []
+        context.route(CDN, lambda route: held.append(route))
+        page.goto(site.url)
+        send(page, "chatkit:consent")
+        with page.expect_request(CDN):
+            bubble(page).click()
+
+        send(page, "chatkit:consent", False)
+
+        with page.expect_event("requestfailed"):
+            for route in held:
+                route.abort()
+        page.wait_for_load_state("networkidle")
+        kept = "[localStorage, sessionStorage].flatMap((storage) => Object.keys(storage))"
+        assert [key for key in page.evaluate(kept) if "chatkit" in key] == []
 
     def test_that_was_known_before_the_page_could_say_it(
         self, page: Page, site: ScriptedSite

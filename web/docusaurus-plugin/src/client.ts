@@ -26,7 +26,10 @@ function load(use: (panel: Panel) => void): void {
   button.ariaBusy = "true";
   button.title = "";
   import("./panel")
-    .then(({ panelOf }) => use((opened = panelOf(button, options))))
+    .then(({ panelOf }) => {
+      // The reader may have taken their consent back meanwhile.
+      if (bubble === button) use((opened = panelOf(button, options)));
+    })
     .catch((error: unknown) => {
       button.title = options.failed;
       console.error(error);

@@ -33,6 +33,17 @@ function normalPath(pathname: string): string {
   return pathname.replace(/(?:\/index\.html|\.html|\/)$/, "");
 }
 
+/** The chat lies in a shadow root: event.target is only its host. */
+function linkOf(event: Event): HTMLAnchorElement | undefined {
+  return event.composedPath().find((node) => node instanceof HTMLAnchorElement);
+}
+
+/** Keeps back from the page that a link opens, in whichever way, where the link was. */
+export function hideOrigin(event: Event): void {
+  const link = linkOf(event);
+  if (link) link.rel = "noopener noreferrer";
+}
+
 /**
  * Opens a clicked link in the page behind the chat without loading it anew, and every address that
  * is not a page of this site in a tab of its own. Returns whether the page behind changed.
@@ -41,14 +52,12 @@ export function followLink(event: MouseEvent): boolean {
   if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) {
     return false;
   }
-  // The chat lies in a shadow root: event.target is only its host.
-  const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement);
+  const link = linkOf(event);
   if (!link?.href || link.hasAttribute("download")) return false;
   const destination = readDestination(link.href);
   const { url } = destination;
   if (url.origin !== location.origin || !isOfSite(url.pathname)) {
     link.target = "_blank";
-    link.rel = "noopener noreferrer";
     return false;
   }
   event.preventDefault();

@@ -14,8 +14,8 @@ interface TrustedTypes {
   ): { createScriptURL: (url: string) => string };
 }
 
-/** Fails in less than four seconds, whatever the network does. */
-export async function loadOfficial(): Promise<void> {
+/** Fails in less than four seconds, whatever the network does, or once it is not wanted any more. */
+export async function loadOfficial(isWanted: () => boolean): Promise<void> {
   if (customElements.get(TAG)) return;
   // First without running it: a script that comes too late cannot be called back, and would stand
   // beside the chat that took its place. A policy that allows the script allows this too.
@@ -28,6 +28,7 @@ export async function loadOfficial(): Promise<void> {
   } finally {
     probe.remove();
   }
+  if (!isWanted()) throw new Error(`${SCRIPT} is not wanted any more`);
   const script = document.createElement("script");
   // The last line where a page demands trusted types; they have no types of their own yet.
   const { trustedTypes } = window as { trustedTypes?: TrustedTypes };

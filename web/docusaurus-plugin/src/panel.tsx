@@ -8,7 +8,7 @@ import type { OpenAIChatKit } from "@openai/chatkit";
 import { takeRequest } from "./address";
 import { Chat } from "./chat";
 import type { BubbleOptions } from "./index";
-import { followLink } from "./links";
+import { followLink, hideOrigin } from "./links";
 import { isComposing, keepAboveKeyboard } from "./page";
 import { resizeCorner } from "./resize";
 import { panelStyles, SMALL_SCREEN } from "./styles";
@@ -45,6 +45,8 @@ export class Panel {
   #element: OpenAIChatKit | undefined;
   /** Where the focus goes when the chat is closed. */
   #opener: HTMLElement;
+  /** Where the last link in the chat led to. */
+  #followed = "";
 
   constructor(bubble: HTMLButtonElement, options: BubbleOptions) {
     this.bubble = this.#opener = bubble;
@@ -60,9 +62,15 @@ export class Panel {
     host.tabIndex = -1;
     host.inert = true;
     host.addEventListener("click", (event) => {
+      if (!followLink(event)) return;
+      this.#followed = location.href;
       // On a small screen the panel covers the page that was just opened.
-      if (followLink(event) && this.#small.matches) this.close();
+      if (this.#small.matches) this.close();
     });
+    // A link that is opened in another tab tells nobody that it was on this site.
+    for (const type of ["click", "auxclick", "contextmenu"] as const) {
+      host.addEventListener(type, hideOrigin);
+    }
     // Keys typed into the chat belong to it: the site's search listens for "/" and Ctrl+K, and sees
     // only the host, not the text field in its shadow root.
     for (const type of ["keydown", "keypress", "keyup"] as const) {
@@ -158,8 +166,10 @@ export class Panel {
   }
 
   openByAddress(previous: Location | null): void {
+    // What a model writes is not the reader's: a link of an answer may ask nothing by itself.
+    const isAnswers = location.href === this.#followed;
     const request = takeRequest(previous);
-    if (request) this.ask({ question: request.question, send: request.trusted });
+    if (request) this.ask({ question: request.question, send: request.trusted && !isAnswers });
   }
 
   #show(shown: boolean): void {

@@ -22,9 +22,19 @@ export function useUi({ official, key }: { official: boolean; key: string }): Ch
   const [ui, setUi] = useState<Ui>("loading");
   const ready = useRef(false);
   const chosen = useRef(false);
+  const mounted = useRef(false);
+
+  useEffect(() => {
+    mounted.current = true;
+    return () => {
+      mounted.current = false;
+    };
+  }, []);
 
   const chooseOwn = useCallback(
     (reason?: unknown) => {
+      // The reader has taken their consent back: nothing more is loaded or stored.
+      if (!mounted.current) return;
       if (reason !== undefined) {
         console.warn("OpenAI's chat is not available; the site's own opens instead.", reason);
         remember(key);
@@ -49,7 +59,7 @@ export function useUi({ official, key }: { official: boolean; key: string }): Ch
     chosen.current = true;
     if (!official || isRemembered(key)) chooseOwn();
     else {
-      loadOfficial().then(() => {
+      loadOfficial(() => mounted.current).then(() => {
         setUi("openai");
       }, chooseOwn);
     }
