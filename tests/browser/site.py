@@ -34,7 +34,7 @@ SOURCES = (
     "site/package-lock.json",
 )
 OUTSIDE = "https://elsewhere.example/guide"
-CODE = "\n\n```bash\nexport PORT=8000\n```\n"
+CODE = "\n\n```bash\nexport PORT=8000\n\nserve\n```\n"
 NOW = "2026-01-02T03:04:05Z"
 
 

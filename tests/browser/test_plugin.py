@@ -249,6 +249,7 @@ def test_code_is_coloured_like_the_code_of_the_site(page: Page, site: ScriptedSi
 
     # The site loads this language for its own pages.
     assert color != ""
+    assert panel(page).locator("pre").text_content() == "export PORT=8000\n\nserve"
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     expect(variable).not_to_have_css("color", color)
 

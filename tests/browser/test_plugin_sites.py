@@ -12,10 +12,13 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from tests.browser.fixture_site import BASE, OPTIONS, build_site, docusaurus, write_site
-from tests.browser.site import Heading, ScriptedSite, serve_build
+from tests.browser.site import WEB, Heading, ScriptedSite, serve_build
 
 pytestmark = pytest.mark.browser
 
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
+VIOLATIONS = """async () => (await axe.run({ include: ["#chatkit-panel", ".chatkit-bubble"] }))
+    .violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])"""
 CDN = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 SECOND = "This is the second sentence."
 HEADING = Heading(f"{BASE}docs/guide/#the-end", "the-end", "The end")
@@ -771,3 +774,20 @@ class TestConsent:
         panel(page).get_by_role("button", name="Resize the chat").focus()
         page.keyboard.press("ArrowLeft")
         expect(panel(page)).to_have_css("width", f"{before['width'] + 32:g}px")
+
+    def test_a_right_to_left_site_has_no_accessibility_violations(
+        self, page: Page, site: ScriptedSite
+    ) -> None:
+        page.add_init_script("window.chatkitConsent = true")
+        page.goto(site.url)
+        open_chat(page)
+        ask(page)
+
+        page.evaluate(AXE.read_text())
+        for theme in ("light", "dark"):
+            page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+            assert page.evaluate(VIOLATIONS) == []
+        expect(panel(page).locator("pre")).to_have_css("direction", "ltr")
+        panel(page).get_by_role("button", name="Chat history").click()
+        expect(panel(page).get_by_text("A question").first).to_be_visible()
+        assert page.evaluate(VIOLATIONS) == []
