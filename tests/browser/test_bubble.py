@@ -123,6 +123,33 @@ def test_the_composer_stays_above_a_phones_keyboard(
     context.close()
 
 
+def test_the_composer_is_whole_on_a_phone_that_lies_on_its_side(
+    browser: Browser, pages: Pages, server: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 740, "height": 360}, has_touch=True, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.add_init_script(f"({PHONE})()")
+    page.goto(pages.put("/", ARTICLE + tag(server, **{"data-disclaimer": "May be wrong."})))
+    bubble(page).tap()
+    heading = panel(page).get_by_role("heading", name="Ask the docs")
+    expect(heading).to_be_visible()
+
+    page.evaluate("keyboard(220)")
+    composer(page).fill("Line\n" * 8)
+
+    expect(heading).to_be_hidden()
+    for part in (composer(page), panel(page).get_by_role("button", name="Send message")):
+        box = part.bounding_box()
+        assert box is not None
+        # The keyboard leaves 140 pixels, of which the browser shows those from 22 on.
+        assert 22 <= box["y"] < box["y"] + box["height"] <= 162
+    page.evaluate("keyboard(0)")
+    expect(heading).to_be_visible()
+    context.close()
+
+
 def test_the_bubble_and_the_open_chat_stay_when_the_body_is_another(
     page: Page, pages: Pages, server: str
 ) -> None:

@@ -16,6 +16,7 @@ from playwright.sync_api import (
 )
 
 from tests.browser.site import OUTSIDE, WEB, ScriptedSite, serve_site
+from tests.browser.test_circumstances import PHONE as KEYBOARD
 
 pytestmark = pytest.mark.browser
 
@@ -345,6 +346,25 @@ def test_on_a_phone_the_chat_can_be_closed(browser: Browser, site: ScriptedSite)
 
     expect(panel(page)).to_be_hidden()
     expect(bubble(page)).to_be_focused()
+    context.close()
+
+
+def test_the_composer_is_whole_on_a_phone_that_lies_on_its_side(
+    browser: Browser, site: ScriptedSite
+) -> None:
+    context = browser.new_context(viewport={"width": 740, "height": 360}, has_touch=True)
+    page = context.new_page()
+    page.add_init_script(f"({KEYBOARD})()")
+    page.goto(site.url)
+    bubble(page).tap()
+    expect(composer(page)).to_be_visible()
+
+    page.evaluate("keyboard(220)")
+    composer(page).fill("Line\n" * 8)
+
+    send = panel(page).get_by_role("button", name="Send message").bounding_box()
+    assert send is not None
+    assert 22 <= send["y"] < send["y"] + send["height"] <= 162
     context.close()
 
 

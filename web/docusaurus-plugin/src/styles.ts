@@ -48,6 +48,10 @@ export function panelStyles(): CSSStyleSheet {
       display: block;
       height: 100%;
     }
+    /* The chat asks how much room it has. */
+    .chatkit-root {
+      container-type: size;
+    }
     .chatkit-loading {
       position: absolute;
       inset: 0;
