@@ -65,13 +65,15 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="chatkit-server" \
       org.opencontainers.image.description="A ChatKit server that answers from a documentation site" \
       org.opencontainers.image.licenses="MIT"
-# The folders are made here so that new volumes belong to the user.
+# The folder is made here so that new volumes belong to the user, and to group 0 for any other
+# user: OpenShift runs images as one whom /etc/passwd does not name.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/chatkit chatkit \
-    && install -d -o chatkit -g chatkit -m 0700 /var/lib/chatkit
+    && install -d -o chatkit -g 0 -m 0770 /var/lib/chatkit
 COPY --from=installed /opt/chatkit /opt/chatkit
 COPY --from=docs /src/web/site/build /usr/share/chatkit/docs
 ENV PATH=/opt/chatkit/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/var/lib/chatkit \
     CHATKIT_EMBEDDED=0 \
     CHATKIT_DATA_DIR=/var/lib/chatkit
 WORKDIR /var/lib/chatkit

@@ -9,13 +9,14 @@ import json
 import re
 import socket
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from chatkit_server.testing import Say
-from tests.compose.stack import Stack, docker
+from tests.compose.stack import PROJECT, Stack, docker
 from tests.compose.use import (
     QUESTION,
     figure,
@@ -189,6 +190,33 @@ def test_doctor_finds_nothing_wrong_in_a_running_container(stack: Stack) -> None
     wrong = [check for check in report["checks"] if check["status"] != "ok"]
     # It is the one thing that a chat without a model lacks.
     assert [check["name"] for check in wrong if check["name"] != "model"] == [], wrong
+
+
+def test_any_other_user_of_group_0_may_run_the_image(stack: Stack) -> None:
+    def run(*command: str) -> Any:
+        variables = {
+            "DATABASE_URL": "postgresql://chatkit:chatkit@postgres:5432/chatkit",
+            "QDRANT_URL": "http://qdrant:6333",
+            "CHATKIT_JOURNAL_DIR": "/var/lib/chatkit/journal",
+            "CHATKIT_ATTACHMENTS": "/var/lib/chatkit/files",
+        }
+        said = docker(
+            # As OpenShift does: a number that no name belongs to, and a new volume.
+            *("run", "--rm", "--user=1234560000:0", "--volume=/var/lib/chatkit"),
+            *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", f"--network={PROJECT}_back"),
+            *(f"--env={name}={value}" for name, value in variables.items()),
+            *("chatkit-test", *command, "--json"),
+        )
+        return json.loads(said)
+
+    checks = run("doctor")["checks"]
+    answer = run("ask", QUESTION)
+
+    assert not [check for check in checks if check["status"] == "error"]
+    found = " ".join(check["message"] for check in checks)
+    assert "/var/lib/chatkit/journal, can be made" in found
+    assert "stored in /var/lib/chatkit/files" in found
+    assert answer["error"] is None
 
 
 def test_an_answer_comes_word_by_word_and_stops_when_the_reader_leaves(stack: Stack) -> None:
