@@ -26,6 +26,17 @@ def steps(path: Path) -> list[dict[str, Any]]:
     return [step for job in read(path)["jobs"].values() for step in job.get("steps", [])]
 
 
+def command_of(job: str, part: str) -> str:
+    """What the one step of the release's job runs that has this in it."""
+    [found] = [command for command in commands_of(job) if part in command]
+    return found
+
+
+def commands_of(job: str) -> list[str]:
+    found = read(ROOT / ".github/workflows/release.yml")["jobs"][job]["steps"]
+    return [step.get("run", "") for step in found]
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_no_job_has_rights_that_it_does_not_name(path: Path) -> None:
     workflow = read(path)
@@ -77,18 +88,14 @@ def test_a_release_publishes_what_was_tested_and_built_before() -> None:
 
 
 def test_the_plugin_says_where_it_comes_from_before_it_is_packed(tmp_path: Path) -> None:
-    build = read(ROOT / ".github/workflows/release.yml")["jobs"]["build"]["steps"]
-    commands = [step.get("run", "") for step in build]
-    [at] = [number for number, command in enumerate(commands) if "pkg set" in command]
-    assert at < commands.index("make wheel")
+    command = command_of("build", "pkg set")
+    assert commands_of("build").index(command) < commands_of("build").index("make wheel")
     plugin = tmp_path / "web/docusaurus-plugin/package.json"
     plugin.parent.mkdir(parents=True)
     plugin.write_bytes((ROOT / "web/docusaurus-plugin/package.json").read_bytes())
     named = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "Acme/chat"}
 
-    subprocess.run(
-        ["bash", "-ec", commands[at]], cwd=tmp_path, env={**os.environ, **named}, check=True
-    )
+    subprocess.run(["bash", "-ec", command], cwd=tmp_path, env={**os.environ, **named}, check=True)
 
     # npm refuses a package with provenance whose repository is another, or none.
     assert json.loads(plugin.read_text())["repository"] == {
@@ -96,6 +103,78 @@ def test_the_plugin_says_where_it_comes_from_before_it_is_packed(tmp_path: Path)
         "url": "git+https://github.com/Acme/chat.git",
         "directory": "web/docusaurus-plugin",
     }
+
+
+@pytest.mark.parametrize(
+    ("tag", "names"),
+    [
+        ("v1.10.0", ["1.10.0", "1.10", "latest"]),
+        # Of an older line, and built anew.
+        ("v1.9.3", ["1.9.3", "1.9"]),
+        ("v1.9.2", ["1.9.2"]),
+        ("v2.0.0-rc.1", ["2.0.0-rc.1"]),
+    ],
+)
+def test_only_the_newest_version_is_the_latest(tmp_path: Path, tag: str, names: list[str]) -> None:
+    def run(*command: str, **variables: str) -> None:
+        subprocess.run(command, cwd=tmp_path, env={**os.environ, **variables}, check=True)
+
+    run("git", "init", "-q")
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    run("git", *author, "commit", "-q", "--allow-empty", "-m", "one")
+    for each in ("v1.9.0", "v1.9.2", "v1.9.3", "v1.10.0", "v2.0.0-rc.1", "vendored"):
+        run("git", "tag", each)
+    for program in ("docker", "npm", "gh"):
+        stand_in = tmp_path / "bin" / program
+        stand_in.parent.mkdir(exist_ok=True)
+        stand_in.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {program}.txt\n')
+        stand_in.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+
+    run("bash", "-ec", command_of("build", "git tag"), GITHUB_REF_NAME=tag)
+    run("bash", "-ec", command_of("npm", "npm publish"), PATH=path)
+    run(
+        "bash", "-c", "mkdir built && mv names built && touch built/digest-amd64 built/digest-arm64"
+    )
+    image = "registry.example.com/acme/chat"
+    run("bash", "-ec", command_of("publish", "imagetools"), PATH=path, IMAGE=image)
+    run("bash", "-ec", command_of("publish", "gh release"), PATH=path, GITHUB_REF_NAME=tag)
+
+    said = {
+        name: (tmp_path / f"{name}.txt").read_text().splitlines()
+        for name in ("docker", "npm", "gh")
+    }
+    latest = "latest" in names
+    assert [one for one in said["docker"] if "--tag" in one] == [
+        f"--tag={image}:{n}" for n in names
+    ]
+    assert said["npm"][-2:] == ["--tag", "latest" if latest else "other"]
+    assert f"--latest={str(latest).lower()}" in said["gh"]
+
+
+def test_the_readme_that_pypi_shows_leads_to_what_the_tag_has(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes((ROOT / "README.md").read_bytes())
+    named = {
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "Acme/chat",
+        "GITHUB_REF_NAME": "v1.2.0",
+    }
+    command = command_of("build", "README.md")
+    assert commands_of("build").index(command) < commands_of("build").index("make wheel")
+
+    subprocess.run(["bash", "-ec", command], cwd=tmp_path, env={**os.environ, **named}, check=True)
+
+    text = (tmp_path / "README.md").read_text()
+    links = re.findall(r"\]\(([^)]*)\)|\bsrc(?:set)?=\"([^\"]*)\"", text)
+    ours = re.compile(r"https://github\.com/Acme/chat/(?:blob|raw)/v1\.2\.0/([^#]+)(?:#.+)?")
+    assert len(links) > 40
+    for page, picture in links:
+        found = ours.fullmatch(page or picture)
+        if found is None:
+            assert page.startswith(("https://", "#")), page or picture
+        else:
+            assert (ROOT / found[1]).exists(), found[1]
+            assert ("/raw/" in found[0]) == bool(picture), found[0]
 
 
 def test_the_workflows_pass_their_linters() -> None:
