@@ -151,7 +151,8 @@ STAGES: dict[str, Stage] = {
             # The page's own lines, whose user is the one that its commands name.
             "jwt_9f86…": "auth0|1234",
         },
-        before=f"{SERVED}\n{curl_functions()}\nUSER_ID=nobody; mkdir -p files backup",
+        before=f"{SERVED}\n{curl_functions()}\nUSER_ID=nobody OTHER_DATABASE=$DATABASE_URL\n"
+        "mkdir -p files backup",
         ahead={
             "threads delete": _TAKE_IN,
             "chats.jsonl --issuer": "sed s/thr_/thr_old_/ two.jsonl > chats.jsonl",
@@ -201,7 +202,17 @@ STAGES: dict[str, Stage] = {
         },
         files={"my_app/store.py": "from chatkit_stores import PostgresStore as MyStore\n"},
     ),
-    "moving.md": Stage(environment=_scripted, before=INDEXED),
+    "moving.md": Stage(
+        environment=_scripted,
+        before=INDEXED,
+        replaced=lambda stand_ins: {
+            f"python {name}": f"OPENAI_BASE_URL={hosted} python {name}"
+            for hosted in [stand_ins.hosted()]
+            for name in ("files.py", "hosted.py")
+        },
+        # The same threads cannot belong to somebody else as well.
+        ahead={"hosted.py --visitors": "export CHATKIT_DATA_DIR=other\nchatkit-server migrate"},
+    ),
     "tools.md": Stage(environment=_scripted, before=INDEXED),
     "troubleshooting.md": Stage(before=SERVED),
     "widgets.md": Stage(environment=_scripted, before=INDEXED),
