@@ -115,6 +115,11 @@ def memory(server: Server) -> Memory:
     return Memory(sum(f.rss for f in found) / 1e6, sum(f.pss for f in found) / 1e6)
 
 
+def files(servers: Sequence[Server]) -> int:
+    """That the servers have open: connections, files of the journal, and the rest."""
+    return sum(each.num_fds() for server in servers for each in server.processes)
+
+
 def busy(servers: Sequence[Server]) -> float:
     """Seconds of a processor that the servers have taken."""
     times = [each.cpu_times() for server in servers for each in server.processes]
@@ -175,17 +180,20 @@ def measure(arrangement: Arrangement, where: Grounds) -> float:
         idle = [memory(server) for server in servers]
         show("memory of a replica, idle", str(max(idle, key=lambda each: each.rss)))
         show("connections to the database, idle", f"{connections(where)}")
+        before = files(servers)
+        show("open files of a replica, idle", f"{before / len(servers):.0f}")
         with crowd(servers) as readers:
             readers.tell(readers=OPEN, over=20.0)
             measured(readers, servers, 5.0)
             full = [memory(server) for server in servers]
-            held = connections(where)
+            held, after = connections(where), files(servers)
         show(
             f"memory of a replica, {OPEN} streams open in all",
             str(max(full, key=lambda each: each.rss)),
         )
         grown = sum(f.pss - i.pss for f, i in zip(full, idle, strict=True))
         show("memory of one stream", f"{grown / OPEN * 1000:.0f} KB")
+        show("open files of one stream", f"{(after - before) / OPEN:.2f}")
         show(
             f"connections to the database, {OPEN} streams open",
             f"{held}, {held / arrangement.processes:.1f} a process",
