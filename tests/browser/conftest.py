@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.browser.element import ElementPage
 from tests.browser.pages import Pages, serve_pages
 from tests.browser.protocol import ScriptedServer, serve
+from tests.browser.site import ScriptedSite, serve_site
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def server(scripted_server: ScriptedServer) -> ScriptedServer:
 
 
 @pytest.fixture
-def element_context(browser: Browser, server: ScriptedServer) -> Iterator[BrowserContext]:
+def context(browser: Browser, server: ScriptedServer) -> Iterator[BrowserContext]:
     context = browser.new_context(
         base_url=server.url, viewport={"width": 380, "height": 600}, color_scheme="light"
     )
@@ -33,9 +34,9 @@ def element_context(browser: Browser, server: ScriptedServer) -> Iterator[Browse
 
 
 @pytest.fixture
-def page(element_context: BrowserContext) -> Iterator[Page]:
+def page(context: BrowserContext) -> Iterator[Page]:
     """Fails the test for any script error and any breach of the page's policy."""
-    page = element_context.new_page()
+    page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on(
@@ -48,6 +49,20 @@ def page(element_context: BrowserContext) -> Iterator[Page]:
     )
     yield page
     assert problems == []
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[ScriptedSite]:
+    with serve_site() as site:
+        yield site
+
+
+@pytest.fixture
+def site(served: ScriptedSite) -> ScriptedSite:
+    """This project's docs, as they are built, with a scripted chat."""
+    served.release()
+    served.requests.clear()
+    return served
 
 
 @pytest.fixture

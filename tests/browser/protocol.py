@@ -206,8 +206,9 @@ def serve() -> Iterator[ScriptedServer]:
     )
 
     def run() -> None:
-        asyncio.set_event_loop(scripted.loop)
-        scripted.loop.run_until_complete(server.serve(sockets=[listener]))
+        # Ends the streams, too, that the server has only told to end.
+        with asyncio.Runner(loop_factory=lambda: scripted.loop) as runner:
+            runner.run(server.serve(sockets=[listener]))
 
     thread = threading.Thread(target=run, name="scripted-server")
     thread.start()
@@ -216,5 +217,4 @@ def serve() -> Iterator[ScriptedServer]:
     finally:
         server.should_exit = True
         thread.join()
-        scripted.loop.close()
         listener.close()

@@ -31,11 +31,6 @@ def context(browser: Browser, server: str) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
-
-
 def test_a_marked_text_is_asked_about_and_nothing_is_loaded_before(
     page: Page, pages: Pages, server: str
 ) -> None:

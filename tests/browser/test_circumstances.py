@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.composer import box, button
-from tests.browser.element import ElementPage
+from tests.browser.element import ElementPage, wait_until
 from tests.browser.events import (
     answer,
     begun,
@@ -38,10 +38,10 @@ PHONE = """() => {
 def test_a_slow_network_shows_what_is_being_done_and_sends_nothing_twice(
     element: ElementPage, server: ScriptedServer, page: Page
 ) -> None:
-    gate = server.gate()
-    text = [delta(f"word{n} ") for n in range(200)]
+    thought, written = server.gate(), server.gate()
+    text = [begun(), *(delta(f"word{n} ") for n in range(200))]
     server.stream(
-        "threads.create", created(), done(question("Hi")), begun(), *text, gate, delta("end")
+        "threads.create", created(), done(question("Hi")), thought, *text, written, delta("end")
     )
     slow_down(page)
     element.mount()
@@ -55,8 +55,9 @@ def test_a_slow_network_shows_what_is_being_done_and_sends_nothing_twice(
     expect(page.locator(".thinking")).to_be_visible()
     # The second click stopped nothing, and Enter sends nothing more.
     box(page).press("Enter")
+    thought.open()
     expect(page.get_by_role("article").nth(1)).to_contain_text("word199")
-    gate.open()
+    written.open()
     expect(page.get_by_role("article").nth(1)).to_contain_text("end")
     expect(page.get_by_role("article")).to_have_count(2)
     expect(page.get_by_text("was stopped")).to_have_count(0)
@@ -70,6 +71,7 @@ def test_the_second_click_of_a_double_click_stops_nothing(
     server.stream("threads.create", created(), done(question("Hi")), gate, done(answer("So.")))
     element.mount()
     box(page).fill("Hi")
+    expect(button(page, "Send message")).to_be_enabled()
     button(page, "Send message").hover()
     page.mouse.down()
     page.mouse.up()
@@ -167,7 +169,8 @@ def test_a_chat_that_was_hidden_at_first_has_its_text_field(
     hidden = "document.body.style.display = 'none'"
     page.add_init_script(f"addEventListener('DOMContentLoaded', () => {{ {hidden} }})")
     element.mount()
-    page.wait_for_function("document.getElementById('chat').shadowRoot.querySelector('textarea')")
+    painted = "() => document.getElementById('chat').shadowRoot.querySelector('textarea')"
+    wait_until(page, painted)
     page.evaluate("document.body.style.display = ''")
     expect(box(page)).to_be_visible()
     place = box(page).bounding_box()
@@ -190,8 +193,8 @@ def test_a_chat_that_comes_back_to_the_page_reads_what_was_written(
     whole = page_of([asked, answer("It begins and ends.")])
     server.answer("threads.get_by_id", {**thread(), "items": whole})
     page.evaluate("(window.chat = document.getElementById('chat')).remove()")
+    assert server.hung_up.wait(60)
     gate.open()
-    server.hung_up.wait(20)
     page.evaluate("document.body.append(window.chat)")
     expect(page.get_by_role("article").nth(1)).to_contain_text("It begins and ends.")
 

@@ -116,7 +116,7 @@ def test_without_sources_an_answer_is_copied_as_it_is(
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_element_alone_leads_to_the_words_on_the_page(
-    element_context: BrowserContext,
+    context: BrowserContext,
     element: ElementPage,
     server: ScriptedServer,
     page: Page,
@@ -124,10 +124,8 @@ def test_the_element_alone_leads_to_the_words_on_the_page(
 ) -> None:
     long = "<p>Filler.</p>" * 200
     body = f"<title>Neon</title>{long}<h2 id=pooling>Pooling</h2>{long}<p id=here>{CITED}</p>{long}"
-    element_context.route(
-        "**/docs/neon*", lambda route: route.fulfill(body=body, content_type="text/html")
-    )
-    element_context.route(
+    context.route("**/docs/neon*", lambda route: route.fulfill(body=body, content_type="text/html"))
+    context.route(
         "https://docs.example/**", lambda route: route.fulfill(body=body, content_type="text/html")
     )
     elsewhere = source("https://docs.example/neon#pooling", "Neon", f"Pooling\n{CITED}", 22)
@@ -138,7 +136,7 @@ def test_the_element_alone_leads_to_the_words_on_the_page(
         link.click()
         opened = page
     else:
-        with element_context.expect_page() as tab:
+        with context.expect_page() as tab:
             link.click()
         opened = tab.value
 

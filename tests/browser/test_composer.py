@@ -166,6 +166,7 @@ def test_tags_are_found_written_sent_and_clicked(
     expect(box(page)).to_have_value("Ask @Ada L ")
     expect(page.locator("mark")).to_have_text("@Ada L")
     box(page).press_sequentially("and @Ada")
+    expect(entries.first).to_have_attribute("aria-selected", "true")
     page.keyboard.press("Tab")
     expect(box(page)).to_have_value("Ask @Ada L and @Ada L ")
     # Text before a tag moves it; an edit within one makes it words again.

@@ -150,7 +150,7 @@ def test_stop_ends_the_request_and_keeps_the_text(
     expect(articles(page).nth(1)).to_contain_text("Half")
     stop(page).click()
 
-    assert server.hung_up.wait(10)
+    assert server.hung_up.wait(60)
     expect(page.get_by_text("This answer was stopped.").first).to_be_visible()
     expect(articles(page).nth(1)).to_contain_text("Half")
     expect(page.get_by_role("alert")).to_have_count(0)

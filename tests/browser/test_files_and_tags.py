@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.composer import box, button, check_accessibility, choose, file
-from tests.browser.element import ElementPage
+from tests.browser.element import ElementPage, wait_until
 from tests.browser.events import answer, created, done, item, question
 from tests.browser.link_speed import slow_down
 from tests.browser.protocol import Event, ScriptedServer
@@ -85,8 +85,8 @@ def test_a_file_is_dropped_onto_the_chat(
     element.mount(composer={"attachments": FILES})
     expect(page.get_by_role("button", name="Attach files")).to_be_visible()
     hint = page.get_by_text("Drop files here")
-    # Without that the browser would leave the page for the file.
-    assert page.evaluate(DRAG, ["dragover", False]) is True
+    # Without that the browser would leave the page for the file. Its part is loaded by and by.
+    wait_until(page, DRAG, ["dragover", False])
     expect(hint).to_be_visible()
     check_accessibility(page)
     page.evaluate(DRAG, ["dragleave", True])
@@ -184,7 +184,7 @@ def test_what_the_page_knows_of_a_tag_is_shown_beside_it(
     expect(card).to_have_count(0)
     page.keyboard.press("Tab")
     expect(page.get_by_text("@Nobody")).to_be_focused()
-    page.wait_for_function("calls.some(({ id }) => id === 'nobody')")
+    wait_until(page, "() => calls.some(({ id }) => id === 'nobody')")
     expect(card).to_have_count(0)
     calls: list[Any] = page.evaluate("calls")
     assert {name: value for name, value in calls[0].items() if value is not None} == {

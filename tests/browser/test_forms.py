@@ -82,6 +82,8 @@ def test_a_question_and_a_form_may_be_skipped(
     element.ask("form")
     form = page.get_by_role("region", name="Questions for you")
     form.get_by_label("Anything else?").fill("Only this.")
+    # Not before the answer that has the form in it has come to its end.
+    expect(form.get_by_role("button", name="Send answers")).to_be_enabled()
     form.get_by_role("button", name="Send answers").press("Enter")
     expect(form.get_by_role("definition")).to_have_text(["Skipped", "Skipped", "Only this."])
     expect(page.get_by_role("button", name="Send message")).to_be_visible()

@@ -117,6 +117,7 @@ def test_a_language_that_cannot_be_loaded_leaves_english(element: ElementPage, p
     page.route("**/assets/de-*.js", lambda route: route.abort())
     element.mount(locale="de")
     expect(page.get_by_role("button", name="Send message")).to_be_visible()
+    element.wait_for("log")
     assert element.events("log")[0][1]["name"] == "language.failed"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.browser.site import ScriptedSite, serve_site
+from tests.browser.site import ScriptedSite
 from tests.browser.test_plugin import AXE, PHONE, ask, composer, open_chat, panel
 
 pytestmark = pytest.mark.browser
@@ -14,34 +14,12 @@ PARAGRAPH = "main article p >> nth=1"
 MARKED = "() => [...CSS.highlights.get('chatkit-passage') ?? []].map(String).join()"
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[ScriptedSite]:
-    with serve_site() as site:
-        yield site
-
-
-@pytest.fixture
-def site(served: ScriptedSite) -> ScriptedSite:
-    served.release()
-    served.requests.clear()
-    return served
-
-
 @pytest.fixture
 def context(browser: Browser, site: ScriptedSite) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(30_000)
     yield context
     context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    assert errors == []
 
 
 def asking(page: Page) -> Locator:

@@ -37,24 +37,6 @@ def context(browser: Browser, server: str) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """Fails the test for any script error and any breach of the page's policy."""
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            problems.append(message.text)
-            if message.type == "error" and "Content Security Policy" in message.text
-            else None
-        ),
-    )
-    yield page
-    assert problems == []
-
-
 def tag(server: str, **attributes: str) -> str:
     text = "".join(f' {name}="{value}"' for name, value in attributes.items())
     return f'<script src="{server}/chat/static/chatkit-bubble.js"{text} defer></script>'

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, Route, expect
 
-from tests.browser.element import ElementPage
+from tests.browser.element import ElementPage, wait_until
 from tests.browser.events import thread
 from tests.browser.protocol import ScriptedServer, require_build
 from tests.browser.test_element import check_accessibility
@@ -46,8 +46,9 @@ def open_history(context: BrowserContext, *questions: str) -> Page:
         box = page.get_by_role("textbox")
         box.fill(question)
         box.press("Enter")
-        expect(page.get_by_role("button", name="Send message")).to_be_visible()
         expect(page.get_by_role("article")).to_have_count(2)
+        # A chat has its title once its first answer has come to its end.
+        expect(page.get_by_role("button", name="Send message")).to_be_visible()
         page.get_by_role("button", name="New chat").click()
     page.get_by_role("button", name="Chat history").click()
     return page
@@ -140,17 +141,19 @@ def test_what_is_asked_while_everything_is_deleted_stays(browser: Browser, serve
     held: list[tuple[Route, APIResponse]] = []
     with visit(browser, server_url) as context:
         page = open_history(context, "How do I connect to Neon?")
+
         # Deleted at the server, which says so when the reader is elsewhere already.
-        page.route(
-            "**/chatkit/me",
-            lambda route: (
-                held.append((route, route.fetch()))
-                if route.request.method == "DELETE"
-                else route.continue_()
-            ),
-        )
+        def delete(route: Route) -> None:
+            if route.request.method != "DELETE":
+                route.continue_()
+                return
+            held.append((route, route.fetch()))
+            page.evaluate("window.deletedAtServer = true")
+
+        page.route("**/chatkit/me", delete)
         page.get_by_role("button", name=DELETE).click()
         page.get_by_role("group").get_by_role("button", name="Delete", exact=True).click()
+        wait_until(page, "() => window.deletedAtServer")
         page.get_by_role("button", name="Back to the chat").click()
         page.get_by_role("textbox").fill("How is bread baked?")
         page.get_by_role("textbox").press("Enter")

@@ -15,7 +15,7 @@ from playwright.sync_api import (
     expect,
 )
 
-from tests.browser.site import OUTSIDE, WEB, ScriptedSite, serve_site
+from tests.browser.site import OUTSIDE, WEB, ScriptedSite
 from tests.browser.test_circumstances import PHONE as KEYBOARD
 
 pytestmark = pytest.mark.browser
@@ -27,34 +27,12 @@ FAILED = "The chat could not be loaded. Try again, or reload the page."
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[ScriptedSite]:
-    with serve_site() as site:
-        yield site
-
-
-@pytest.fixture
-def site(served: ScriptedSite) -> ScriptedSite:
-    served.release()
-    served.requests.clear()
-    return served
-
-
 @pytest.fixture
 def context(browser: Browser, site: ScriptedSite) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
     context.set_default_timeout(30_000)
     yield context
     context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    assert errors == []
 
 
 def bubble(page: Page) -> Locator:

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, expect
 from tests.browser.fixture_site import BASE, DOCUSAURUS, write_site
 from tests.fixtures.command import free_port
 
-pytestmark = pytest.mark.browser
+# The first test of a site builds it, in minutes on a busy machine.
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 OPTIONS = {"url": "/chatkit", "title": "Ask away"}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.pages import Pages
 from tests.fixtures.app import StartServer
@@ -32,15 +32,6 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    assert errors == []
-
-
 def tag(server: str) -> str:
     return f'<script src="{server}/chat/static/chatkit-bubble.js" defer></script>'
 
@@ -54,14 +45,14 @@ def open_chat(page: Page) -> Locator:
 
 def ask(page: Page, panel: Locator, question: str = "How do I connect to Neon?") -> dict[str, Any]:
     """What the request says of the page."""
-    sent: list[Request] = []
-    page.on("request", lambda request: sent.append(request))
+    answers = panel.get_by_role("button", name="Copy answer")
+    before = answers.count()
     panel.get_by_role("textbox").fill(question)
     expect(panel.get_by_role("button", name="Send message")).to_be_enabled()
-    panel.get_by_role("textbox").press("Enter")
-    expect(panel.get_by_role("button", name="Copy answer").last).to_be_visible()
-    bodies = [json.loads(request.post_data or "{}") for request in sent if request.method == "POST"]
-    told: dict[str, Any] = next(b for b in bodies if b["type"].startswith("threads."))["metadata"]
+    with page.expect_request(lambda request: request.method == "POST") as asked:
+        panel.get_by_role("textbox").press("Enter")
+    expect(answers).to_have_count(before + 1)
+    told: dict[str, Any] = json.loads(asked.value.post_data or "{}")["metadata"]
     return dict(told["page"])
 
 

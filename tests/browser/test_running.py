@@ -153,8 +153,10 @@ def test_a_chat_chosen_from_the_history_goes_on(begin: Begin) -> None:
         page.get_by_role("button", name="New chat").click()
         ask(page, "Another?")
         expect(answers(page)).to_have_text("Aside.")
+        # A chat has its title once its first answer has come to its end.
+        expect(stop_button(page)).to_have_count(0)
         page.get_by_role("button", name="Chat history").click()
-        page.get_by_role("button", name=re.compile("^(How|Untitled)")).first.click()
+        page.get_by_role("button", name=re.compile("^Untitled")).click()
         expect(answers(page)).to_have_text(HALF)
         visit.model.release()
         expect(answers(page)).to_have_text(TEXT)
@@ -265,17 +267,20 @@ def test_a_question_waits_for_the_answer_that_another_tab_has_asked_for(begin: B
         first = visit.tab()
         ask(first, "One?")
         expect(answers(first)).to_have_text("First.")
+        expect(stop_button(first)).to_have_count(0)
         second = visit.tab()
         expect(answers(second)).to_have_text("First.")
-        # As if it had not heard of the question: tabs hear of each other within milliseconds.
+        # It hears of the question within milliseconds; as if it had not, it is refused the look.
         second.route("**/chatkit/turns/*", lambda route: route.fulfill(status=429))
         second.route("**/chatkit", lambda route: route.fulfill(status=429))
-        ask(first, "Two?")
+        with second.expect_response("**/chatkit"):
+            ask(first, "Two?")
         expect(answers(first)).to_have_text(["First.", HALF])
-        second.unroute("**/chatkit")
-        ask(second, "Three?")
-        expect(questions(second)).to_have_text(["One?", "Three?"])
         second.unroute("**/chatkit/turns/*")
+        second.unroute("**/chatkit")
+        expect(questions(second)).to_have_text(["One?"])
+        with second.expect_response(lambda response: response.status == 409):
+            ask(second, "Three?")
         visit.model.release()
         for page in (first, second):
             expect(answers(page)).to_have_text(["First.", TEXT, "Third."])
@@ -300,6 +305,7 @@ def test_a_question_whose_response_was_lost_is_not_sent_again(
         visit.model.release()
         expect(answers(page).last).to_have_text(TEXT)
         expect(questions(page)).to_have_text([*before, "How?"])
+        expect(stop_button(page)).to_have_count(0)
         assert visit.stored() == ([*before, "So."] if before else []) + ["How?", TEXT]
         assert len(visit.model.requests) == len(before) + 1
 
@@ -345,6 +351,7 @@ def test_an_answer_that_a_restart_cut_off_says_so_and_can_be_had_again(
         alert.get_by_role("button", name="Try again").click()
         expect(answers(page)).to_have_text("Whole.")
         expect(alert).to_have_count(0)
+        expect(stop_button(page)).to_have_count(0)
         assert visit.stored() == ["How?", "Whole."]
 
 
@@ -353,6 +360,7 @@ def test_an_answer_that_is_given_anew_is_alone_after_a_reload(begin: Begin) -> N
         page = visit.tab()
         ask(page, "How?")
         expect(answers(page)).to_have_text("Old.")
+        expect(stop_button(page)).to_have_count(0)
         (thread,) = visit.client().threads()
         (first, _) = visit.client().items(thread["id"])
         page.evaluate(
@@ -376,6 +384,7 @@ def test_an_answer_that_is_given_anew_is_alone_after_a_reload(begin: Begin) -> N
         expect(questions(page)).to_have_text("How?")
         visit.model.release()
         expect(answers(page)).to_have_text([TEXT])
+        expect(stop_button(page)).to_have_count(0)
         assert visit.stored() == ["How?", TEXT]
 
 

@@ -189,6 +189,7 @@ def test_tab_leads_through_everything_and_shows_where_it_is(
     element.mount(**OPTIONS)
     element.ask("Hi")
     expect(button(page, "Copy answer")).to_be_visible()
+    expect(button(page, "Tools")).to_be_visible()
     page.evaluate(
         """() => {
           const before = document.createElement('button');

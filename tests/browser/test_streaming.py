@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.element import ElementPage
+from tests.browser.element import ElementPage, wait_until
 from tests.browser.events import answer, begun, created, delta, page_of, question, thread
 from tests.browser.long_answer import long_text, turn
 from tests.browser.protocol import ScriptedServer
@@ -46,7 +46,7 @@ def test_no_block_is_rendered_again_for_text_that_comes_after_it(
     page.evaluate(COUNT)
     element.ask("Explain everything.")
     expect(page.get_by_role("heading", name="Step 12: connect service 12")).to_be_visible()
-    page.wait_for_function("() => Object.keys(window.count.coloured).length > 10")
+    wait_until(page, "() => Object.keys(window.count.coloured).length > 10")
     before = page.evaluate("Object.keys(window.count.coloured)")
     settled = page.evaluate(OBSERVE)
 

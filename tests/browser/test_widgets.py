@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.element import ElementPage
+from tests.browser.element import ElementPage, wait_until
 from tests.browser.events import added, answer, created, done, item, thread
 from tests.browser.gallery import PIXEL, WIDGETS, action, node
 from tests.browser.protocol import Event, ScriptedServer
@@ -269,7 +269,7 @@ def test_a_field_that_a_form_may_not_overwrite_is_reported(
     page.get_by_label("Code").fill("abc")
     page.get_by_label("Code").press("Enter")
     expect(widgets_of(page)).to_have_attribute("aria-busy", "false")
-    page.wait_for_function("window.seen.some(([name]) => name === 'error')")
+    element.wait_for("error")
     assert element.events("error") == [["error", "The action go has values of its own for id."]]
     sent = server.sent("threads.custom_action")[0]["action"]
     assert sent == {"type": "go", "payload": {"id": 7, "code": "abc"}}
@@ -294,12 +294,16 @@ def test_a_choice_tells_the_server_at_once(
     changed = widget_item(node("Card", node("Text", value="Chosen")))
     for body in ({}, {"updated_item": None}, {}, {"updated_item": changed}):
         server.answer("threads.sync_custom_action", body)
+    sync = "threads.sync_custom_action"
     page.get_by_label("S", exact=True).select_option("b")
+    server.sent(sync, 1)
     page.get_by_role("checkbox", name="Check").check()
+    server.sent(sync, 2)
     page.get_by_label("First").check()
+    server.sent(sync, 3)
     page.get_by_label("D", exact=True).fill("2026-02-03")
     expect(widgets_of(page)).to_have_text("Chosen")
-    payloads = [sent["action"]["payload"] for sent in server.sent("threads.sync_custom_action")]
+    payloads = [sent["action"]["payload"] for sent in server.sent(sync)]
     assert payloads == [{"s": "b"}, {"c": True}, {"r": "a"}, {"d": "2026-02-03"}]
 
 
@@ -327,8 +331,10 @@ def test_an_action_of_the_page_is_handled_by_the_page(
         }"""
     )
     ElementPage(page).ask("Show me")
+    # The page's own action may come at any time; the one that it sends, once the answer has ended.
+    expect(page.get_by_role("button", name="Send message")).to_be_visible()
     page.get_by_role("button", name="Go", exact=True).click()
-    page.wait_for_function("window.handled")
+    wait_until(page, "() => window.handled")
     handled = page.evaluate("window.handled")
     assert handled == [{"type": "go", "payload": {"to": "/docs"}}, "wid_1", "Card"]
     expect(page.get_by_role("button", name="Go", exact=True)).to_have_attribute(
@@ -425,6 +431,7 @@ def test_images_come_only_from_where_the_thread_allows(
     ]
     favicon = {"text": "Status", "favicon": "https://evil.example/icon.png"}
     show(element, server, node("Card", *images, status=favicon), domains=["example.org"])
+    expect(page.get_by_role("img", name="Allowed")).to_have_js_property("complete", True)
     expect(page.get_by_role("img", name="Allowed")).to_be_visible()
     expect(page.get_by_role("img", name="Inline")).to_be_visible()
     link = page.get_by_role("link", name="Elsewhere")
