@@ -81,7 +81,8 @@ class Leaver:
         if self.manner == "stalled":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await asyncio.get_running_loop().sock_connect(connection, (place.hostname, place.port))
-        reader, writer = await asyncio.open_connection(sock=connection, limit=1 << 16)
+        # Room for a line of many long pieces, which a busy server joins, and for no whole answer.
+        reader, writer = await asyncio.open_connection(sock=connection, limit=1 << 18)
         try:
             request = self._request(resuming=self.manner == "and comes back")
             if self.manner == "half a request":

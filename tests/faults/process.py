@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.fixtures.command import free_port
 
 # Imports are all that a start does, and a machine with other work takes long for them.
 _PATIENCE = 180.0
+# Far longer than any drain of these runs.
+_END_WITHIN = 120.0
 # A crowd of visitors from one address is what these runs are about.
 _NO_LIMITS = {
     f"CHATKIT_{whose}_{what}": "off"
@@ -116,7 +119,7 @@ class ServerProcess:
         if by == signal.SIGKILL:
             self.kills.append(time.monotonic())
         try:
-            await asyncio.to_thread(self._process.wait, 30)
+            await asyncio.to_thread(self._process.wait, _END_WITHIN)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
@@ -125,3 +128,13 @@ class ServerProcess:
         """SIGTERM, as an operator would, unless it has ended."""
         if self._process is not None and self._process.poll() is None:
             await self.end(signal.SIGTERM)
+
+    async def vitals(self, http: httpx.AsyncClient) -> dict[str, Any]:
+        """What the process has open, where it runs `tests.faults.observed`."""
+        found: dict[str, Any] = (await http.get(f"{self.url}/vitals")).json()
+        return found
+
+
+def tasks_left(before: dict[str, Any], after: dict[str, Any]) -> Counter[str]:
+    """What runs after, by name, and did not before; of two looks at the vitals."""
+    return Counter(after["tasks"]) - Counter(before["tasks"])

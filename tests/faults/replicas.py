@@ -82,7 +82,7 @@ class Replicas:
     async def start(self, server: ServerProcess) -> None:
         began = time.monotonic()
         await server.start()
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             while (await http.get(f"{server.url}/readyz")).status_code != 200:
                 await asyncio.sleep(0.05)
         self.starts.append(time.monotonic() - began)

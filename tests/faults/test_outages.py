@@ -6,7 +6,9 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -51,14 +53,15 @@ async def test_a_database_that_comes_and_goes_costs_no_message(
             await asyncio.gather(*(converse(v, statuses, 1) for v in visitors[::2]))
             async with asyncio.timeout(20 * turns), asyncio.TaskGroup() as group:
                 trouble = group.create_task(
-                    break_at_random(folder, flights, dice("outages"), faults)
+                    break_at_random(folder, flights, visitors, dice("outages"), faults)
                 )
                 await asyncio.gather(
                     *(converse(v, statuses, turns // VISITORS - 1, trouble) for v in visitors)
                 )
-            await until(lambda: reachable(dsn), 30, "Postgres is back")
-            await until(lambda: written(journal), 30, "the journal is empty")
+            await until(lambda: reachable(dsn), 120, "Postgres is back")
+            await until(lambda: written(journal), 120, "the journal is empty")
             await asyncio.gather(*(converse(v, statuses, 1) for v in visitors))
+            await until(lambda: written(journal), 120, "the journal is empty")
             shown = {v.thread_id: await v.items() for v in visitors}
             asked = [turn for visitor in visitors for turn in visitor.asked if turn.events]
             ledger = Ledger(asked)
@@ -89,12 +92,25 @@ async def test_a_database_that_comes_and_goes_costs_no_message(
 
 
 async def break_at_random(
-    folder: Path, flights: Flights, rolls: random.Random, faults: Counter[str]
+    folder: Path,
+    flights: Flights,
+    visitors: Sequence[Visitor],
+    rolls: random.Random,
+    faults: Counter[str],
 ) -> None:
     """Break it in some way after some seconds, as often as it takes."""
+    broken_at = 0.0
 
     async def is_back() -> bool:
         return await reachable(flights.dsn)
+
+    async def is_told() -> bool:
+        asked = [turn for visitor in visitors for turn in visitor.asked]
+        return any(
+            event["type"] == "notice" and at > broken_at
+            for turn in asked
+            for at, event in turn.events
+        )
 
     for number in range(max(2, scaled(20))):
         await asyncio.sleep(rolls.uniform(1.0, 4.0))
@@ -104,11 +120,14 @@ async def break_at_random(
             # Started again within a second or two, by the one who runs it.
             pid = (folder / "postgres/data/postmaster.pid").read_text().split()[0]
             os.kill(int(pid), fault)
-            await until(is_back, 60, "Postgres is back")
+            await until(is_back, 120, "Postgres is back")
         else:
             faults["unreachable"] += 1
             await flights.shut()
+            broken_at = time.monotonic()
             await asyncio.sleep(rolls.uniform(1.0, 8.0))
+            # On a slow machine it may take longer until somebody asks again.
+            await until(is_told, 120, "a reader is told of the outage")
             await flights.reopen()
 
 
@@ -120,7 +139,11 @@ async def reachable(dsn: str) -> bool:
 
 
 async def written(journal: Path) -> bool:
-    return not any(path.stat().st_size for path in journal.rglob("*") if path.is_file())
+    try:
+        return not any(path.stat().st_size for path in journal.rglob("*") if path.is_file())
+    except FileNotFoundError:
+        # It went just now; another look is needed for the rest.
+        return False
 
 
 async def converse(

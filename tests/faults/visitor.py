@@ -140,7 +140,11 @@ class Visitor:
 async def until(condition: Any, timeout: float, what: str) -> None:
     """Wait for something that no event tells of."""
     deadline = time.monotonic() + timeout
-    while not await condition():
-        if time.monotonic() > deadline:
+    while True:
+        # Before the look, which may itself take long: what is true after the limit counts.
+        late = time.monotonic() > deadline
+        if await condition():
+            return
+        if late:
             raise TimeoutError(f"not after {timeout:g} s: {what}")
         await asyncio.sleep(0.05)
