@@ -107,7 +107,7 @@ async def test_replicas_are_restarted_under_load_and_no_turn_is_lost(stack: Stac
     assert not ledger.lost, "\n".join(ledger.lost)
     # A server that is asked to stop takes nothing more, and lets its answers end.
     said = stack.compose("logs", "--no-log-prefix", "proxy").stdout
-    assert not load.refused_by_restarts, (load.refused_by_restarts, said[-3000:])
+    assert not load.refused_by_restarts, "\n".join((*load.refused_by_restarts, said[-3000:]))
     assert not load.cut_by_restarts
     assert len(load.faults) == 3
 

@@ -409,9 +409,7 @@ def test_a_page_of_another_origin_may_upload(start_server: StartServer, files_di
 
 
 def test_uploads_count_like_other_requests(start_server: StartServer, files_dir: Path) -> None:
-    with start_server(
-        attachments=str(files_dir), secret=SECRET, visitor_requests="5/minute"
-    ) as url:
+    with start_server(attachments=str(files_dir), secret=SECRET, visitor_requests="5/hour") as url:
         ada, bob = Client(url), Client(url)
         announced = announce(ada, PNG)
         statuses = [put(announced, b"\0").status_code for _ in range(4)]

@@ -384,15 +384,22 @@ def ask(url: str) -> Reply:
 
 @pytest.mark.parametrize("api", ["responses", "chat"])
 def test_answers_among_many_are_the_same_as_one_alone(start_server: StartServer, api: str) -> None:
+    def answer(request: ModelRequest) -> Say:
+        # One alone, then all of the others at once, however long they take to come.
+        return Say(TEXT, cut=3, pause=0.004, hold_after=1 if model.requests[1:] else None)
+
     with (
-        ScriptedModel(Say(TEXT, cut=3, pause=0.004)) as model,
+        ScriptedModel(answer) as model,
         start_server(
             openai_base_url=model.base_url, model="m", model_api=api, address_messages="off"
         ) as url,
         ThreadPoolExecutor(24) as pool,
     ):
         alone = ask(url)
-        among = list(pool.map(ask, itertools.repeat(url, 24)))
+        replies = pool.map(ask, itertools.repeat(url, 24))
+        model.wait_for(lambda m: len(m.requests) == 25)
+        model.release()
+        among = list(replies)
 
     def deltas(reply: Reply) -> list[str]:
         updates = [event["update"] for event in reply.of("thread.item.updated")]

@@ -151,7 +151,7 @@ async def test_a_server_says_at_its_start_that_the_model_is_another(
             "collection_text": "page_content",
         }
     )
-    async with open_passages(settings) as passages, asyncio.timeout(10):
+    async with open_passages(settings) as passages, asyncio.timeout(60):
         await check_model(passages)
 
     assert "are of another embedding model than 'other'" in caplog.text

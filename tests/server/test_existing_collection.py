@@ -99,7 +99,7 @@ def test_a_server_says_after_its_start_that_the_model_is_another(
         with start_server(
             **filled, openai_base_url=embedder.url, model="none", embedding_model="other"
         ):
-            first = said.errors.get(timeout=20)
+            first = said.errors.get(timeout=60)
     finally:
         logging.getLogger("chatkit_server").removeHandler(said)
 

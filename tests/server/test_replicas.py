@@ -19,6 +19,7 @@ from tests.faults.visitor import until
 from tests.fixtures.app import DOCS, Client, Reply, message
 from tests.fixtures.postgres import rows
 from tests.fixtures.redis import RedisServer
+from tests.server.test_rates import patient
 
 QUESTION = "How do I connect to Neon?"
 
@@ -56,14 +57,14 @@ async def test_limits_and_budgets_are_shared(
             CHATKIT_ADDRESS_MESSAGES="10/hour",
             # One answer takes 120.
             CHATKIT_DAILY_TOKENS_PER_VISITOR=100,
-            REDIS_URL=redis_server.url,
+            REDIS_URL=patient(redis_server),
         ) as replicas:
             first = await statuses(replicas, [ada])
 
             async def counted() -> bool:
                 return bool(await rows(database_url, "select from chatkit.usage"))
 
-            await until(counted, 10, "the tokens are counted")
+            await until(counted, 60, "the tokens are counted")
             of_ada = await statuses(replicas, [ada] * 5)
             asked_for_ada = len(model.requests)
             of_bob = await statuses(replicas, [bob])

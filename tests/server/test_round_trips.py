@@ -11,6 +11,12 @@ from tests.fixtures.app import Client, StartServer
 from tests.fixtures.flights import Flights
 
 
+@pytest.fixture(autouse=True)
+def _no_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn that takes long on a busy machine would store one."""
+    monkeypatch.setattr("chatkit_server.lease.CHECKPOINT", 600.0)
+
+
 @pytest.mark.parametrize("api", ["responses", "chat"])
 @pytest.mark.parametrize(
     "question",

@@ -62,6 +62,18 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     )
 
 
+def counted(port: int, **labels: str) -> Samples:
+    """What there is once such a request is counted, which comes after its answer."""
+    found: list[Samples] = []
+
+    def is_counted() -> bool:
+        found.append(scrape(port))
+        return value(found[-1], "requests_total", **labels) > 0
+
+    until(is_counted)
+    return found[-1]
+
+
 # Metrics
 
 
@@ -77,7 +89,7 @@ def test_a_turn_is_counted_and_timed(start_server: StartServer) -> None:
         ) as url,
     ):
         Client(url).ask(QUESTION)
-        found = scrape(port)
+        found = counted(port, route="/chatkit", status="200")
         until(lambda: value(scrape(port), "pool_connections"))
         seen = scrape(port)
 
@@ -107,8 +119,9 @@ def test_what_fails_is_counted_apart(start_server: StartServer) -> None:
         Client(url).ask(QUESTION)
         Client(url).ask_held(model, QUESTION)
         Client(url).send({"type": "threads.get_by_id", "params": {"thread_id": "thr_unknown"}})
+        counted(port, route="/chatkit", status="404")
         httpx.request("BREW", f"{url}/some/page/of/a/visitor")
-        found = scrape(port)
+        found = counted(port, method="other")
 
     assert value(found, "fallbacks_total") == 1
     assert value(found, "model_call_seconds_count", outcome="failed") == 2

@@ -27,7 +27,7 @@ def empty_url(database_server: DatabaseServer) -> Iterator[str]:
 def run(program: str, *arguments: str) -> None:
     # Those of the embedded server: a client must not be older than the server.
     done = subprocess.run(
-        [str(_find_programs() / program), *arguments], capture_output=True, text=True, timeout=60
+        [str(_find_programs() / program), *arguments], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
 

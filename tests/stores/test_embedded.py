@@ -167,7 +167,7 @@ async def test_a_killed_server_starts_again_with_its_data(folder: Path) -> None:
         assert postmaster is not None
         postmaster.kill()
         # Dead is enough: in a container, nobody may be there to collect it.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while postmaster.is_running() and postmaster.status() != psutil.STATUS_ZOMBIE:
                 await asyncio.sleep(0)
 
@@ -182,7 +182,7 @@ async def test_a_server_that_dies_under_its_users_is_started_again(folder: Path,
         postmaster = _postmaster(folder / name)
         assert postmaster is not None
         postmaster.kill()
-        async with PostgresStore.open(dsn) as store, asyncio.timeout(30):
+        async with PostgresStore.open(dsn) as store, asyncio.timeout(120):
             while True:
                 try:
                     await store.ping()
@@ -198,7 +198,9 @@ async def test_a_stranger_with_the_old_servers_number_is_left_alone(folder: Path
     async with embedded_postgres(folder):
         left = {name: (folder / "data" / name).read_text().splitlines() for name in names}
     account = pwd.getpwuid((folder / "data").stat().st_uid)
-    stranger = subprocess.Popen(["sleep", "60"], user=account.pw_uid if os.geteuid() == 0 else None)
+    stranger = subprocess.Popen(
+        ["sleep", "600"], user=account.pw_uid if os.geteuid() == 0 else None
+    )
     try:
         for name, (_, *lines) in left.items():
             (folder / "data" / name).write_text("\n".join([str(stranger.pid), *lines, ""]))
@@ -223,7 +225,7 @@ async def test_a_start_that_was_interrupted_begins_again(folder: Path) -> None:
 
 async def test_a_start_that_is_cancelled_leaves_no_server(folder: Path) -> None:
     entering = asyncio.create_task(_enter_and_leave(folder))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (folder / "members.lock").exists():
             await asyncio.sleep(0)
     entering.cancel()

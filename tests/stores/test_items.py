@@ -128,7 +128,7 @@ async def test_feedback_on_what_goes_at_that_moment_is_not_found(
         await store.add_thread_item("thr_1", answer("msg_1"), ADA)
         await deleting.execute("delete from chatkit.items")
         rated = asyncio.create_task(store.add_feedback("thr_1", ["msg_1"], "positive", context=ADA))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await rows(
                 direct_url, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
             ):

@@ -97,7 +97,7 @@ async def test_a_turn_that_waited_for_the_last_one_reads_its_answer(
             store.begin_turn("turn_2", "thr_1", question("msg_3"), context=ADA)
         )
         blocked = f"select 1 from pg_stat_activity where {pid} = any(pg_blocking_pids(pid))"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await rows(direct_url, blocked):
                 assert not waiting.done()
         await finishing.commit()

@@ -18,5 +18,5 @@ async def test_searches_that_were_cancelled_do_not_use_up_the_connections(
         with contextlib.suppress(asyncio.CancelledError):
             await search
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.gather(*(passages.search("anything") for _ in range(20)))

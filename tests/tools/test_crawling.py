@@ -180,7 +180,7 @@ async def test_a_run_that_is_stopped_is_taken_up_again(docs: Site, empty: Passag
     docs.pages[paths[16]] = Page(hangs=True, seen=(seen := threading.Event()))
     sitemap = source(f"{docs.url}/sitemap.xml", concurrency=1)
     run = asyncio.create_task(empty.index(sitemap))
-    await asyncio.to_thread(seen.wait, 30)
+    await asyncio.to_thread(seen.wait, 120)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run

@@ -1,6 +1,7 @@
 """The engine is started by whoever needs it, shared, brought back after a crash, and goes."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -39,8 +40,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "data" / "search"
     yield folder
     for engine in find_engines(folder):
-        engine.terminate()
-        engine.wait(10)
+        # It may leave by itself just now.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            engine.terminate()
+            engine.wait(60)
 
 
 def test_only_the_user_may_connect(folder: Path) -> None:
@@ -62,7 +65,7 @@ def test_a_long_path_gets_a_socket_elsewhere(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     (engine,) = find_engines(folder)
     engine.terminate()
-    engine.wait(10)
+    engine.wait(60)
     assert not path.exists()
 
 
@@ -84,7 +87,7 @@ def test_a_race_of_starts_ends_with_one_engine(folder: Path) -> None:
     starts = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(5)]
 
     for start in starts:
-        _, said = start.communicate(timeout=30)
+        _, said = start.communicate(timeout=120)
         assert (start.returncode, said) == (0, b"")
 
     connect(folder).close()
@@ -126,7 +129,7 @@ async def test_a_killed_engine_is_started_again_with_its_data(
         before = await passages.search("kill switch")
         (engine,) = find_engines(folder)
         engine.kill()
-        engine.wait(10)
+        engine.wait(60)
 
         assert await passages.search("kill switch") == before
         assert await passages.count() == 9
@@ -146,7 +149,7 @@ async def test_an_engine_killed_in_the_middle_of_indexing_does_no_harm(
         if not killed:
             (engine,) = find_engines(folder)
             engine.kill()
-            engine.wait(10)
+            engine.wait(60)
             killed.append(done)
 
     async with Passages.open(data_dir=folder.parent) as passages:
@@ -163,7 +166,7 @@ async def test_the_engine_goes_after_its_last_client(folder: Path) -> None:
         await passages.ping()
         (engine,) = find_engines(folder)
 
-    engine.wait(30)
+    engine.wait(120)
 
     assert not socket_path(folder).exists()
 
@@ -186,9 +189,9 @@ def test_a_client_that_was_killed_does_not_hold_the_engine(folder: Path) -> None
         assert client.stdout.readline() == b"connected\n"
         (engine,) = find_engines(folder)
         client.send_signal(signal.SIGKILL)
-        client.wait(10)
+        client.wait(60)
 
-    engine.wait(30)
+    engine.wait(120)
 
 
 async def test_an_engine_that_cannot_start_is_a_search_that_is_away(tmp_path: Path) -> None:
@@ -306,7 +309,7 @@ async def test_an_engine_that_leaves_before_it_is_joined_is_started_once_more(
         if len(starts) <= leaves:
             (engine,) = find_engines(folder)
             engine.terminate()
-            engine.wait(10)
+            engine.wait(60)
 
     monkeypatch.setattr("chatkit_tools.connection.start_engine", start_and_lose)
     async with connect_engine(folder) as engine:

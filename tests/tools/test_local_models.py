@@ -35,7 +35,8 @@ async def test_texts_are_scored_in_their_order(tmp_path: Path) -> None:
 async def test_the_event_loop_goes_on_meanwhile(tmp_path: Path) -> None:
     make_cross_encoder(tmp_path / "model")
     async with FastEmbedReranker("tests/tiny-cross", folder=tmp_path / "model") as reranker:
-        work = asyncio.ensure_future(reranker.rerank("back up", TEXTS))
+        # Enough of them to take a second or so: the loop's thread may have to wait for a core.
+        work = asyncio.ensure_future(reranker.rerank("back up", TEXTS * 5_000))
         rounds = 0
         while not work.done():
             await asyncio.sleep(0)

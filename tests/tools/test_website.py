@@ -22,7 +22,7 @@ class TestPoliteness:
         site.lists(*paths)
         site.pages |= {path: html(path) for path in paths}
         # Each answer waits for two others, so that three are there together, and never more.
-        site.gate = threading.Barrier(3, timeout=10)
+        site.gate = threading.Barrier(3, timeout=120)
 
         found = await read(site, concurrency=3)
 
