@@ -84,6 +84,24 @@ def test_methods_can_be_called_before_anything_is_shown(page: Page, server: Scri
     expect(page.get_by_role("textbox", name="Message")).to_be_focused()
 
 
+def test_the_focus_is_not_taken_from_a_reader_who_has_gone_on(
+    page: Page, server: ScriptedServer
+) -> None:
+    page.goto("/")
+    page.evaluate(
+        f"""async () => {{
+          const search = document.createElement('input');
+          const chat = document.createElement('docs-chatkit');
+          document.body.append(search, chat);
+          const focused = chat.focusComposer();
+          search.focus();
+          chat.setOptions({OPTIONS});
+          await focused;
+        }}"""
+    )
+    expect(page.locator("input")).to_be_focused()
+
+
 def test_deltas_may_come_before_their_part_and_fields_may_be_missing(
     element: ElementPage, server: ScriptedServer, page: Page
 ) -> None:

@@ -167,10 +167,8 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
     void loaded.then(show);
   }
 
-  async focusComposer(): Promise<void> {
-    await this.#ready;
-    await this.#painted();
-    this.#root.querySelector("textarea")?.focus();
+  focusComposer(): Promise<void> {
+    return this.#focusAfter(this.#ready);
   }
 
   async setThreadId(threadId: string | null): Promise<void> {
@@ -299,17 +297,32 @@ export class DocsChatKit extends Base implements OpenAIChatKit {
           this.#run(this.#send({ ...messageOf(params), ...this.#outbox.choices() }));
         }}
         onNew={() => {
-          this.#run(this.setThreadId(null).then(() => this.focusComposer()));
+          this.#run(this.#focusAfter(this.setThreadId(null)));
         }}
         onHistory={() => {
           this.#toggleHistory();
         }}
         onOpen={(threadId) => {
-          this.#run(this.setThreadId(threadId).then(() => this.focusComposer()));
+          this.#run(this.#focusAfter(this.setThreadId(threadId)));
         }}
       />,
       this.#root,
     );
+  }
+
+  /** Meanwhile the reader may have gone on to somewhere else, and is left there. */
+  async #focusAfter(work: Promise<void>): Promise<void> {
+    const before = this.#focused();
+    await work;
+    await this.#painted();
+    const now = this.#focused();
+    if (now === null || now === before) this.#root.querySelector("textarea")?.focus();
+  }
+
+  /** What has the focus, in the chat or in the page around it. */
+  #focused(): Element | null {
+    const { activeElement, body } = document;
+    return this.#root.activeElement ?? (activeElement === body ? null : activeElement);
   }
 
   #currentRules(options: DocsChatKitOptions): MarkdownRules {
