@@ -64,6 +64,7 @@ class AttachmentRows(Protocol):
         self, upload_id: str, attachment: Attachment, *, size: int, context: Any
     ) -> bool: ...
     async def abandon_upload(self, upload_id: str, attachment_id: str, *, context: Any) -> None: ...
+    async def condemn_attachment(self, attachment_id: str, *, context: Any) -> bool: ...
     async def condemn_attachments(self, *, older_than: timedelta) -> bool: ...
     async def condemned_attachments(
         self, *, limit: int, context: Any | None = None
@@ -333,14 +334,14 @@ class Attachments(AttachmentStore[RequestContext]):
     # Removed
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
-        """Remove the bytes; the SDK removes the row after it, without having asked whose it is."""
-        if not await self._rows.load_attachments([attachment_id], context=context):
+        """Mark it first, so that an upload that ends meanwhile takes its bytes away itself."""
+        if not await self._rows.condemn_attachment(attachment_id, context=context):
             raise _unknown()
         try:
             await self._blobs.delete([attachment_id])
+            await self._rows.forget_attachments([attachment_id])
         except ConnectionError as error:
-            logger.warning("an attachment could not be removed: %s", error)
-            raise unavailable("Files can't be removed right now. Try again soon.") from error
+            logger.warning("an attachment is left to the sweep: %s", error)
 
     async def clear(self, context: RequestContext) -> None:
         """Remove the bytes of the user's deleted threads; what fails is left to the sweep."""
@@ -405,6 +406,9 @@ class SignedItems:
         )
         page.data = [self._attachments.shown(item, context) for item in page.data]
         return page
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        """Nothing: the SDK asks for it behind `Attachments`, where the row went with its bytes."""
 
 
 def too_large(limit: int, *, hang_up: bool = False) -> RequestError:

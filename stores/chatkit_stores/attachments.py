@@ -35,6 +35,13 @@ _DELETE: Final = SQL("""
     returning id
 """)
 
+# Also one that is marked: the first try may have lost its answer on the way.
+_CONDEMN_ONE: Final = SQL("""
+    update chatkit.attachments set deleted = true, data = 'null'
+    where id = %(attachment)s and user_id = %(user)s
+    returning id
+""")
+
 _COUNT_UNSENT: Final = SQL("""
     select count(*) from chatkit.attachments
     where user_id = %(user)s and thread_id is null and not deleted
@@ -133,7 +140,8 @@ class Attachments:
 
     Those who keep the bytes in a place of their own, as the SDK has it, need the first three
     methods. The others are for bytes that are received in one go: `begin_upload`, then the bytes,
-    then `finish_upload`; and for their removal: `condemn_attachments` marks what nobody needs,
+    then `finish_upload`; and for their removal: `condemn_attachment` marks what its owner takes
+    back and `condemn_attachments` what nobody needs, so that no upload ends any more,
     `condemned_attachments` lists what is marked, `forget_attachments` follows the removal.
     """
 
@@ -214,6 +222,11 @@ class Attachments:
         """Let another upload try."""
         values = keys(context, attachment=attachment_id) | {"upload": upload_id}
         await self._database.ask(values, _ABANDON_UPLOAD)
+
+    async def condemn_attachment(self, attachment_id: str, *, context: StoreContext) -> bool:
+        """Mark one of the user's; False where there is none."""
+        values = keys(context, attachment=attachment_id)
+        return bool((await self._database.ask(values, _CONDEMN_ONE))[0])
 
     async def condemn_attachments(self, *, older_than: timedelta) -> bool:
         """Mark everybody's of that age that are in no thread, or in a deleted one; False when

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from chatkit_server.errors import SettingsError
+from chatkit_server.context import RequestContext
+from chatkit_server.errors import RequestError, SettingsError
 from chatkit_server.parts import open_parts
 from chatkit_server.settings import read_settings
 from chatkit_server.signing import read_secret
 from chatkit_server.testing import Answer, Fail, ModelRequest, Say, ScriptedModel
+from chatkit_stores.blobs import FolderBlobs
 from tests.fixtures.app import Client, StartServer, message
 from tests.fixtures.files import LOG, PNG, SECRET, announce, ask_about, put, upload
 from tests.fixtures.flights import Flights
@@ -373,6 +378,44 @@ def test_an_upload_whose_attachment_is_removed_meanwhile_leaves_nothing(
 
     assert response.status_code == 404
     assert list(files_dir.iterdir()) == []
+
+
+async def test_an_upload_that_ends_while_its_attachment_is_removed_leaves_nothing(
+    database_url: str, docs_data: Path, files_dir: Path
+) -> None:
+    settings = read_settings(
+        {
+            "database_url": database_url,
+            "data_dir": docs_data,
+            "attachments": str(files_dir),
+            "secret": SECRET,
+        }
+    )
+    context = RequestContext("ada", endpoint="http://localhost/chatkit")
+    async with open_parts(settings, journal=False) as parts:
+        files = parts.server.attachments
+        assert files is not None
+        announced = await files.announce("a.png", context)
+        arrived: list[bool] = []
+        upload = partial(files.keep, announced, "image/png", BytesIO(PNG), len(PNG), context)
+
+        class Overtaken(FolderBlobs):
+            """The bytes come just behind their removal, and before anything else is done."""
+
+            async def delete(self, keys: Sequence[str]) -> None:
+                await super().delete(keys)
+                if not arrived:
+                    arrived.append(True)
+                    with contextlib.suppress(RequestError):
+                        await upload()
+
+        files._blobs = Overtaken(files_dir)
+        removal = {"type": "attachments.delete", "params": {"attachment_id": announced.id}}
+        await parts.server.process(json.dumps(removal), context)
+
+    assert arrived
+    assert list(files_dir.iterdir()) == []
+    assert await rows(database_url, "select id from chatkit.attachments") == []
 
 
 @pytest.mark.parametrize("api", ["responses"])

@@ -164,6 +164,21 @@ async def test_what_nobody_needs_is_condemned(store: PostgresStore, direct_url: 
         await store.load_attachment("atc_announced", ADA)
 
 
+async def test_what_its_owner_takes_back_takes_no_bytes_any_more(store: PostgresStore) -> None:
+    await store.save_attachment(FILE, ADA)
+    assert await store.begin_upload("up", FILE.id, lease=60, context=ADA) == "begun"
+
+    assert not await store.condemn_attachment(FILE.id, context=BOB)
+    assert await store.condemn_attachment(FILE.id, context=ADA)
+
+    assert not await store.finish_upload("up", FILE, size=1, context=ADA)
+    assert await store.load_attachments([FILE.id], context=ADA) == []
+    assert await store.condemned_attachments(limit=9, context=ADA) == [FILE.id]
+    assert await store.condemn_attachment(FILE.id, context=ADA)
+    await store.forget_attachments([FILE.id])
+    assert not await store.condemn_attachment(FILE.id, context=ADA)
+
+
 async def test_one_server_condemns_at_a_time(store: PostgresStore, direct_url: str) -> None:
     import psycopg
 
