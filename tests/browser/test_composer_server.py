@@ -99,3 +99,37 @@ def test_speech_becomes_text_where_the_caret_is(
         expect(button(page, "Dictate")).to_be_visible()
         assert len(transcriber.recordings) == 2
         context.close()
+
+
+def test_a_recording_that_begins_late_leaves_the_focus_with_who_is_typing(
+    hearing_browser: Browser, start_server: StartServer
+) -> None:
+    require_build()
+    with (
+        ScriptedTranscriber("does it connect?") as transcriber,
+        start_server(
+            transcription_model="whisper", transcription_base_url=transcriber.base_url
+        ) as url,
+    ):
+        context = hearing_browser.new_context(base_url=url)
+        page = context.new_page()
+        page.goto("/chat")
+        page.evaluate(REAL, [{"dictation": {"enabled": True}}, None])
+        # As where the browser asks for permission first.
+        page.evaluate(
+            """() => {
+              const devices = navigator.mediaDevices;
+              const record = devices.getUserMedia.bind(devices);
+              const permitted = new Promise((resolve) => { window.permit = resolve; });
+              devices.getUserMedia = (wanted) => permitted.then(() => record(wanted));
+            }"""
+        )
+        button(page, "Dictate").press("Enter")
+        box(page).fill("How")
+        page.evaluate("permit()")
+        expect(page.get_by_role("status").filter(has_text="Listening")).to_be_visible()
+        expect(box(page)).to_be_focused()
+        page.keyboard.type(" now")
+        button(page, "Finish dictation").press("Enter")
+        expect(box(page)).to_have_value("How now does it connect?")
+        context.close()

@@ -1,6 +1,6 @@
 /** Speech instead of typing: recorded here, turned into text by the server. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { later } from "./later.js";
 import type { ComposerPartProps } from "./composer.js";
@@ -25,9 +25,13 @@ export function Dictation({ actions, area }: Pick<ComposerPartProps, "actions" |
   const recording = useRef<Recording | null>(null);
   const done = useRef<HTMLButtonElement>(null);
   const mounted = useRef(true);
+  useLayoutEffect(() => {
+    // While the browser asked for permission the reader may have gone on typing.
+    const { activeElement } = area().getRootNode() as ShadowRoot;
+    if (phase === "recording" && !activeElement) done.current?.focus();
+  }, [phase]);
   useEffect(() => {
     if (phase !== "recording") return;
-    done.current?.focus();
     const timer = setInterval(() => {
       setSeconds((before) => before + 1);
     }, 1000);

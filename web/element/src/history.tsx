@@ -2,7 +2,7 @@
 
 import type { Chat, HistoryState, ThreadMetadata } from "@docs-chatkit/core";
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { atEscape, Confirm } from "./confirm.js";
 import { later } from "./later.js";
@@ -38,7 +38,7 @@ export function History({
   const [task, setTask] = useState<{ threadId: string; kind: "delete" | "rename" } | null>(null);
   const box = useStyles<HTMLDivElement>(css);
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), []);
+  useLayoutEffect(() => heading.current?.focus(), []);
   const end = () => {
     setTask(null);
     heading.current?.focus();
