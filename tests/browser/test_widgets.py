@@ -14,6 +14,17 @@ from tests.browser.test_element import check_accessibility
 
 pytestmark = pytest.mark.browser
 
+# What is drawn goes on to its effects only when a test lets it.
+HOLD_TIMERS = """() => {
+  const real = window.setTimeout;
+  const held = [];
+  window.setTimeout = (...timer) => -held.push(timer);
+  window.releaseTimers = () => {
+    window.setTimeout = real;
+    for (const timer of held) real(...timer);
+  };
+}"""
+
 
 def widget_item(widget: Event, id_: str = "wid_1") -> Event:
     return item("widget", id_, widget=widget)
@@ -358,6 +369,30 @@ def test_an_action_that_fails_says_so_and_can_be_pressed_again(
     expect(button).to_be_focused()
     button.press("Enter")
     expect(page.get_by_text("Pressed.")).to_be_visible()
+
+
+def test_a_widget_that_is_drawn_while_the_first_one_loads_is_shown(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    first, second = (
+        done(widget_item(node("Card", node("Text", value=text)), text)) for text in ("One", "Two")
+    )
+    gate = server.gate()
+    server.stream("threads.create", created(), first, gate, second)
+    held: list[Route] = []
+    page.route("**/widget-*.js", lambda route: held.append(route))
+    element.mount()
+    with page.expect_request("**/widget-*.js"):
+        element.ask("Show me")
+    page.evaluate(HOLD_TIMERS)
+    gate.open()
+    expect(page.locator(".skeleton")).to_have_count(2)
+    for route in held:
+        route.continue_()
+    expect(page.get_by_text("One")).to_be_visible()
+    page.evaluate("releaseTimers()")
+
+    expect(page.get_by_text("Two")).to_be_visible()
 
 
 PAYLOADS = (

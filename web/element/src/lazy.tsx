@@ -17,9 +17,12 @@ interface LazyProps {
 export function lazy<P extends object>(load: () => Promise<ComponentType<P>>) {
   let Loaded: ComponentType<P> | undefined;
   return function Lazy({ placeholder, ...props }: P & LazyProps) {
-    const [state, setState] = useState<"loading" | "loaded" | "failed">("loading");
+    const [state, setState] = useState<"loading" | "loaded" | "failed">(
+      Loaded ? "loaded" : "loading",
+    );
     useEffect(() => {
-      if (Loaded || state !== "loading") return;
+      // Also where another one has loaded it since this one was rendered.
+      if (state !== "loading") return;
       let shown = true;
       load()
         .then((component) => {
