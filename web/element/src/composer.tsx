@@ -58,6 +58,11 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
   useLayoutEffect(fit, [draft.text]);
   const area = useCallback(() => field.current as HTMLTextAreaElement, []);
   const focus = () => area().focus();
+  const send = () => {
+    onSend();
+    // At once: the next message may begin before this one is painted.
+    area().value = "";
+  };
   const free = !disabled && !answering;
   const ready = free && canSend(draft);
   const part = { draft, options, actions, area };
@@ -74,7 +79,7 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
       class="composer"
       onSubmit={(event) => {
         event.preventDefault();
-        if (ready) onSend();
+        if (ready) send();
         focus();
       }}
     >
@@ -124,7 +129,7 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
               if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
               event.preventDefault();
               // Of the field itself: what was typed just now is not painted yet.
-              if (free && canSend({ ...draft, text: event.currentTarget.value })) onSend();
+              if (free && canSend({ ...draft, text: event.currentTarget.value })) send();
             }}
           />
         </div>

@@ -25,6 +25,7 @@ export function Dictation({ actions, area }: Pick<ComposerPartProps, "actions" |
   const recording = useRef<Recording | null>(null);
   const done = useRef<HTMLButtonElement>(null);
   const mounted = useRef(true);
+  const asking = useRef(false);
   useLayoutEffect(() => {
     // While the browser asked for permission the reader may have gone on typing.
     const { activeElement } = area().getRootNode() as ShadowRoot;
@@ -51,6 +52,9 @@ export function Dictation({ actions, area }: Pick<ComposerPartProps, "actions" |
   );
 
   const start = async () => {
+    // Pressed again before the browser has its permission: one recording would never be ended.
+    if (asking.current) return;
+    asking.current = true;
     actions.onChange({ problems: [] });
     try {
       recording.current = await record();
@@ -61,6 +65,8 @@ export function Dictation({ actions, area }: Pick<ComposerPartProps, "actions" |
       actions.onChange({ problems: [problem] });
       actions.onError(error);
       return;
+    } finally {
+      asking.current = false;
     }
     // The reader may have left while the browser asked for permission.
     if (!mounted.current) return void end(recording.current);

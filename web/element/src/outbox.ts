@@ -5,6 +5,7 @@ import type { CustomApiConfig, OpenAIChatKit } from "@openai/chatkit";
 
 import type { ComposerActions } from "./composer.js";
 import {
+  canSend,
   contentOf,
   type Draft,
   type DraftChange,
@@ -85,6 +86,8 @@ export class Outbox implements ComposerActions {
 
   readonly onSend = (): void => {
     const { draft } = this;
+    // Sent already by a key that was pressed twice before the page was painted.
+    if (!canSend(draft)) return;
     const attachments = draft.files.flatMap(({ attachment }) => attachment ?? []);
     const message: Message = {
       content: contentOf(draft),

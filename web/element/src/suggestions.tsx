@@ -38,6 +38,8 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
   const [query, setQuery] = useState<Query | null>(null);
   const [menu, setMenu] = useState<readonly Command[] | null>(null);
   const [choices, setChoices] = useState<readonly Choice[]>([]);
+  /** What is still to come for the word: its list, or that and the choice of its first. */
+  const awaited = useRef<"list" | "choice" | null>(null);
   const [current, setCurrent] = useState(0);
   const marks = useRef<HTMLDivElement>(null);
   const status = useStyles<HTMLSpanElement>(css);
@@ -110,8 +112,8 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
   };
 
   // The listeners are added once, and what they use is of the last rendering.
-  const latest = useRef({ draft, open, choices, current, choose, close, setCurrent });
-  latest.current = { draft, open, choices, current, choose, close, setCurrent };
+  const latest = useRef({ draft, query, open, choices, current, choose, close, setCurrent });
+  latest.current = { draft, query, open, choices, current, choose, close, setCurrent };
 
   useEffect(() => {
     const field = area();
@@ -119,6 +121,8 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
     const { signal } = listeners;
     const look = () => {
       const next = queryAt(field, latest.current.draft.tags, options);
+      const { query } = latest.current;
+      if (next?.trigger !== query?.trigger || next?.text !== query?.text) awaited.current = "list";
       setQuery(next);
       if (next?.trigger !== "/") setMenu(null);
       if (!next) setChoices([]);
@@ -144,7 +148,9 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
       else if (event.key === "ArrowUp") step(-1);
       else if (event.key === "Escape") close();
       else if ((event.key === "Enter" && !event.shiftKey) || event.key === "Tab") {
-        choose(choices[current]);
+        // What is shown was found for an earlier word.
+        if (awaited.current) awaited.current = "choice";
+        else choose(choices[current]);
       } else return;
       event.preventDefault();
       event.stopPropagation();
@@ -153,14 +159,16 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
 
   useEffect(() => {
     if (!query) return;
-    let stale = false;
+    let over = false;
     find(query).then((found) => {
-      if (stale) return;
-      setChoices(found);
+      if (over) return;
+      if (awaited.current === "choice") latest.current.choose(found[0]);
+      else setChoices(found);
+      awaited.current = null;
       setCurrent(0);
     }, actions.onError);
     return () => {
-      stale = true;
+      over = true;
     };
   }, [query?.trigger, query?.text, menu]);
 
