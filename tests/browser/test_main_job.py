@@ -95,6 +95,8 @@ def test_ask_read_follow_reload_restart(browser: Browser, installation: Installa
         panel.get_by_role("button", name=re.compile("new chat", re.IGNORECASE)).click()
         expect(panel).not_to_contain_text("DATABASE_URL")
         panel.get_by_role("button", name=re.compile("history", re.IGNORECASE)).first.click()
+        # Before that there is a prompt of the same words.
+        expect(panel.get_by_role("heading", name="Your chats")).to_be_visible()
         past(panel, QUESTION).click()
         expect(panel).to_contain_text("DATABASE_URL")
     page.close()
