@@ -1,14 +1,16 @@
 """Readers who are quicker than the page, its files or its server."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.composer import box, button
 from tests.browser.element import ElementPage, wait_until
-from tests.browser.events import answer, created, done, question
+from tests.browser.events import answer, created, done, page_of, question, thread
 from tests.browser.protocol import ScriptedServer
 
 pytestmark = pytest.mark.browser
+
+CHATS = [thread("thr_1", "Neon"), thread("thr_2", "Qdrant"), thread("thr_3", "Redis")]
 
 HOLD_FRAMES = """() => {
   const real = window.requestAnimationFrame;
@@ -30,6 +32,32 @@ MICROPHONE = """
     return stream;
   };
 """
+
+
+class Held:
+    """The requests of a page that have a text in them, which wait for their release."""
+
+    def __init__(self, page: Page, text: str) -> None:
+        self._routes: list[Route] = []
+
+        def hold(route: Route) -> None:
+            if text in (route.request.post_data or ""):
+                self._routes.append(route)
+            else:
+                route.continue_()
+
+        page.route("**/chatkit", hold)
+
+    def release(self) -> None:
+        for route in self._routes:
+            route.continue_()
+
+
+def open_history(element: ElementPage, server: ScriptedServer, page: Page) -> None:
+    server.answer("threads.list", page_of(CHATS))
+    element.mount()
+    button(page, "Chat history").click()
+    expect(page.get_by_role("heading", name="Your chats")).to_be_focused()
 
 
 def test_what_is_typed_right_after_enter_is_the_next_message(
@@ -104,3 +132,69 @@ def test_dictation_that_is_begun_twice_lets_go_of_the_microphone(
           ({ readyState }) => readyState === 'ended')""",
     )
     context.close()
+
+
+def test_a_name_that_is_being_written_outlasts_the_server(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    open_history(element, server, page)
+    server.answer("threads.update", thread("thr_1", "Postgres"))
+    held = Held(page, "threads.update")
+    name = page.get_by_role("textbox", name="Name of the chat")
+    button(page, "Rename “Neon”").click()
+    name.fill("Postgres")
+    with page.expect_request("**/chatkit"):
+        name.press("Enter")
+    button(page, "Rename “Qdrant”").click()
+    page.keyboard.type("Vectors")
+
+    held.release()
+
+    expect(button(page, "Rename “Postgres”")).to_be_visible()
+    page.keyboard.type(" and words")
+    expect(name).to_have_value("Vectors and words")
+
+
+def test_a_name_that_is_being_written_keeps_the_focus_when_another_chat_is_gone(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    open_history(element, server, page)
+    server.answer("threads.delete", {})
+    held = Held(page, "threads.delete")
+    button(page, "Delete “Neon”").click()
+    with page.expect_request("**/chatkit"):
+        button(page, "Delete").click()
+    button(page, "Rename “Qdrant”").click()
+    page.keyboard.type("Vectors")
+
+    held.release()
+
+    expect(page.get_by_role("listitem")).to_have_count(2)
+    page.keyboard.type(" and words")
+    expect(page.get_by_role("textbox", name="Name of the chat")).to_have_value("Vectors and words")
+
+
+def test_a_rating_outlasts_the_failure_of_another(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    server.stream(
+        "threads.create",
+        created(),
+        done(question("Hi")),
+        done(answer("One.", "a_1")),
+        done(answer("Two.", "a_2")),
+    )
+    server.answer("items.feedback", {})
+    server.refuse("items.feedback", 503, "Away.")
+    element.mount(threadItemActions={"feedback": True})
+    element.ask("Hi")
+    expect(button(page, "Good answer")).to_have_count(2)
+    held = Held(page, '"a_1"')
+    with page.expect_request("**/chatkit"):
+        button(page, "Good answer").first.click()
+    with page.expect_response("**/chatkit"):
+        button(page, "Good answer").last.click()
+    held.release()
+    element.wait_for("error")
+    expect(button(page, "Good answer").first).to_have_attribute("aria-pressed", "false")
+    expect(button(page, "Good answer").last).to_have_attribute("aria-pressed", "true")

@@ -174,7 +174,8 @@ export class Chat {
       const params = { thread_id: threadId, item_ids: [itemId], kind };
       await this.#host.client().call("items.feedback", params);
     } catch (error) {
-      this.#answers.set({ feedback });
+      // Only this one: others may have been rated meanwhile.
+      this.#answers.set({ feedback: { ...this.state.feedback, [itemId]: feedback[itemId] } });
       this.#host.emit("error", { error: asChatError(error) });
     }
   }

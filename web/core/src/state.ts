@@ -22,7 +22,7 @@ export interface ChatState {
   readonly stopped: boolean;
   /** While it is lost, an answer is waited for; `offline` is what the browser says. */
   readonly connection: "up" | "lost" | "offline";
-  readonly feedback: Readonly<Record<string, "positive" | "negative">>;
+  readonly feedback: Readonly<Record<string, "positive" | "negative" | undefined>>;
 }
 
 export interface ChatEvents {

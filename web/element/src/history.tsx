@@ -38,10 +38,16 @@ export function History({
   const [task, setTask] = useState<{ threadId: string; kind: "delete" | "rename" } | null>(null);
   const box = useStyles<HTMLDivElement>(css);
   const heading = useRef<HTMLHeadingElement>(null);
+  const latest = useRef(task);
+  latest.current = task;
   useLayoutEffect(() => heading.current?.focus(), []);
   const end = () => {
     setTask(null);
     heading.current?.focus();
+  };
+  /** When the server has done it; the reader may be at another chat by then. */
+  const endIfCurrent = () => {
+    if (latest.current === task) end();
   };
   return (
     <div class="history" ref={box}>
@@ -107,14 +113,14 @@ export function History({
                   question={later().reallyDelete(titleOf(thread))}
                   onCancel={end}
                   onConfirm={() => {
-                    void chat.deleteThread(thread.id).then(() => heading.current?.focus());
+                    void chat.deleteThread(thread.id).then(endIfCurrent);
                   }}
                 />
               ) : (
                 <Rename
                   title={thread.title ?? ""}
                   onCancel={end}
-                  onSave={(title) => void chat.rename(thread.id, title).then(end)}
+                  onSave={(title) => void chat.rename(thread.id, title).then(endIfCurrent)}
                 />
               )}
             </li>
