@@ -142,7 +142,8 @@ def test_a_question_that_came_before_the_end_gets_its_time(
                 connection.sendall(BODY)
                 came = b""
                 while came.count(b"text_delta") < 2:
-                    came += connection.recv(65_536)
+                    came += (part := connection.recv(65_536))
+                    assert part, came
             # The other one has left, and nothing else is being written.
             model.wait_for(lambda m: m.requests[0].hung_up_at is not None)
             model.release()
