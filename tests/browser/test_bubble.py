@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.pages import Pages
 from tests.browser.test_circumstances import PHONE
@@ -58,6 +58,41 @@ def test_a_marked_text_is_asked_about_and_nothing_is_loaded_before(
     with page.expect_request(lambda request: "quoted_text" in (request.post_data or "")):
         composer(page).fill("Why?")
         panel(page).get_by_role("button", name="Send message").click()
+
+
+def hold_panel(page: Page) -> list[Route]:
+    held: list[Route] = []
+    page.route("**/chatkit-panel.js", lambda route: held.append(route))
+    return held
+
+
+def test_the_focus_stays_with_a_reader_who_goes_on_while_the_chat_is_loading(
+    page: Page, pages: Pages, server: str
+) -> None:
+    page.goto(pages.put("/", ARTICLE + "<input aria-label='Search'>" + tag(server)))
+    held = hold_panel(page)
+    with page.expect_request("**/chatkit-panel.js"):
+        bubble(page).click()
+    page.get_by_label("Search").fill("Neon")
+    for route in held:
+        route.continue_()
+
+    expect(composer(page)).to_be_visible()
+    # It is ready by then, and has taken the focus if it does.
+    page.evaluate("DocsChatKit.load().then((chat) => chat.setComposerValue({ text: 'Hi' }))")
+    page.keyboard.type(" pool")
+    expect(page.get_by_label("Search")).to_have_value("Neon pool")
+    bubble(page).click()
+    bubble(page).click()
+    expect(composer(page)).to_be_focused()
+
+
+def test_a_chat_that_is_closed_while_it_is_loading_stays_closed(
+    page: Page, pages: Pages, server: str
+) -> None:
+    page.goto(pages.put("/", ARTICLE + tag(server)))
+    page.evaluate("() => Promise.all([DocsChatKit.open(), DocsChatKit.close()])")
+    expect(panel(page)).to_have_count(0)
 
 
 def test_a_page_may_do_without_the_offer(page: Page, pages: Pages, server: str) -> None:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import (
+    APIResponse,
     Browser,
     BrowserContext,
     Locator,
@@ -15,6 +16,7 @@ from playwright.sync_api import (
     expect,
 )
 
+from tests.browser.element import wait_until
 from tests.browser.site import OUTSIDE, WEB, ScriptedSite
 from tests.browser.test_circumstances import PHONE as KEYBOARD
 
@@ -81,6 +83,47 @@ def test_the_chat_is_loaded_by_the_first_click(page: Page, site: ScriptedSite) -
     assert [url for url in before if "attachShadow" in code[url]] == []
     assert len([url for url in after if "attachShadow" in code[url]]) == 1
     assert site.requests == []
+
+
+def test_the_focus_stays_with_a_reader_who_goes_on_while_the_chat_is_loading(
+    page: Page, site: ScriptedSite
+) -> None:
+    page.goto(site.url)
+    page.evaluate("document.body.prepend(document.createElement('textarea'))")
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        response = route.fetch()
+        if "attachShadow" in response.text():
+            held.append((route, response))
+            page.evaluate("window.held = true")
+        else:
+            route.fulfill(response=response)
+
+    page.route("**/assets/js/*.js", hold)
+    bubble(page).click()
+    expect(panel(page)).to_be_focused()
+    page.locator("body > textarea").fill("Neon")
+    wait_until(page, "() => window.held")
+    for route, response in held:
+        route.fulfill(response=response)
+
+    expect(composer(page)).to_be_visible()
+    page.keyboard.type(" pool")
+    expect(page.locator("body > textarea")).to_have_value("Neon pool")
+
+
+def test_a_chat_that_is_closed_while_it_is_loading_stays_closed(
+    page: Page, site: ScriptedSite
+) -> None:
+    page.goto(site.url)
+    page.evaluate(
+        """() => {
+          for (const name of ['open', 'close']) dispatchEvent(new CustomEvent(`chatkit:${name}`));
+        }"""
+    )
+    expect(page.locator("#chatkit-panel docs-chatkit")).to_have_count(1)
+    expect(bubble(page)).to_have_attribute("aria-expanded", "false")
 
 
 def test_nothing_is_asked_of_a_third_party(page: Page, site: ScriptedSite) -> None:

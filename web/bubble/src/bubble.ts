@@ -26,7 +26,7 @@ export interface BubbleApi {
 const page = window as { DocsChatKit?: BubbleApi };
 // Not there in a module or where a loader has put the code elsewhere.
 const script = (document.currentScript ??
-  document.querySelector("script[src*='chatkit-bubble.js']")) as HTMLScriptElement | null;
+  document.querySelector("script[src*=chatkit-bubble]")) as HTMLScriptElement | null;
 
 // A page that runs its scripts again, as Turbo does, has the bubble already.
 if (script && !page.DocsChatKit) {
@@ -67,8 +67,8 @@ if (script && !page.DocsChatKit) {
   /** Session storage, where the browser gives it. */
   const remembered = (open?: boolean): boolean => {
     try {
-      if (open !== undefined) sessionStorage.setItem(openKey, open ? "1" : "");
-      return sessionStorage.getItem(openKey) === "1";
+      if (open !== undefined) sessionStorage[openKey] = open ? "1" : "";
+      return sessionStorage[openKey] === "1";
     } catch {
       return false;
     }
@@ -94,6 +94,7 @@ if (script && !page.DocsChatKit) {
     button.ariaBusy = "true";
     button.title = "";
     if (!panel) {
+      shell.from = document.activeElement;
       // All at once.
       for (const [name, integrity] of Object.entries(INTEGRITY)) preload(name, integrity);
       const address = new URL("chatkit-panel.js", src).href;
@@ -118,7 +119,8 @@ if (script && !page.DocsChatKit) {
       (await load()).open();
     },
     close: async () => {
-      (await panel)?.close();
+      // After what has been asked of it while it is loading.
+      if (panel) (await load()).close();
     },
     ask: async (question) => (await load()).ask(question),
     load: async () => (await load()).element,

@@ -35,6 +35,8 @@ export function createPanel(shell: Shell): ShownPanel {
   const dialog = document.createElement("dialog");
   let scheme: Scheme | undefined;
   let before: HTMLElement | null = null;
+  // Meanwhile the reader may have gone on to something else, and is left there.
+  let goneOn = ![shell.from, document.body].includes(document.activeElement);
 
   define();
   const element = document.createElement(TAG) as OpenAIChatKit;
@@ -98,7 +100,8 @@ export function createPanel(shell: Shell): ShownPanel {
       else dialog.open = true;
       shell.shown(true);
     }
-    if (!again) focus();
+    if (!again && !goneOn) focus();
+    goneOn = false;
   }
 
   function close(): void {

@@ -16,6 +16,8 @@ export interface Shell {
   /** In the order in which the page gave them. */
   options: PanelOptions[];
   shown: (open: boolean) => void;
+  /** What had the focus when the panel was first asked for. */
+  from?: Element | null;
 }
 
 export interface ShownPanel {

@@ -98,7 +98,7 @@ if (ExecutionEnvironment.canUseDOM && !document.querySelector(".chatkit-bubble")
   for (const name of ["open", "close", "ask"] as const) {
     addEventListener(`chatkit:${name}`, ({ detail }: CustomEventInit<unknown>) => {
       // A chat that was never opened is not loaded to be closed.
-      if (name !== "close" || bubble?.ariaExpanded === "true") load((panel) => panel[name](detail));
+      if (name !== "close" || opened || bubble?.ariaBusy) load((panel) => panel[name](detail));
     });
   }
   const { shortcut } = options;

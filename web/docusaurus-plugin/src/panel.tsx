@@ -107,7 +107,7 @@ export class Panel {
           onReady={(element) => {
             this.#element = element;
             resolve(element);
-            this.#focus();
+            this.#focusAgain();
           }}
           onClose={() => {
             this.close();
@@ -159,7 +159,7 @@ export class Panel {
           await element.sendUserMessage(message).catch(() => element.setComposerValue(message));
         } else if (question || quote) {
           await element.setComposerValue(message);
-          this.#focus();
+          this.#focusAgain();
         }
       })
       .catch(console.error);
@@ -197,6 +197,12 @@ export class Panel {
     } else {
       this.#host.focus();
     }
+  }
+
+  /** Unless the reader has gone on to something else while the chat was loading. */
+  #focusAgain(): void {
+    const { activeElement, body } = document;
+    if (activeElement === body || this.#host.contains(activeElement)) this.#focus();
   }
 }
 
