@@ -115,6 +115,29 @@ def test_a_suggestion_for_an_earlier_word_is_not_taken(
     expect(box(page)).to_have_value("Ask @Bob ")
 
 
+def test_a_search_for_suggestions_that_fails_leaves_enter_to_the_message(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    server.stream("threads.create", created(), done(question("Hi")), done(answer("Hello.")))
+    element.mount()
+    page.evaluate(
+        """() => document.getElementById('chat').setOptions({
+          api: { url: '/chatkit', domainKey: 'local' },
+          entities: { onTagSearch: async (text) => {
+            if (text) throw new Error('down');
+            return [{ id: 'Ada', title: 'Ada' }];
+          } },
+        })"""
+    )
+    box(page).press_sequentially("Ask @")
+    entries = page.get_by_role("listbox", name="Suggestions").get_by_role("option")
+    expect(entries).to_have_text(["Ada"])
+    page.keyboard.type("b")
+    expect(entries).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Hello.")).to_be_visible()
+
+
 def test_dictation_that_is_begun_twice_lets_go_of_the_microphone(
     hearing_browser: Browser, server: ScriptedServer
 ) -> None:

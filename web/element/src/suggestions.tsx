@@ -38,8 +38,9 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
   const [query, setQuery] = useState<Query | null>(null);
   const [menu, setMenu] = useState<readonly Command[] | null>(null);
   const [choices, setChoices] = useState<readonly Choice[]>([]);
-  /** What is still to come for the word: its list, or that and the choice of its first. */
-  const awaited = useRef<"list" | "choice" | null>(null);
+  /** The word that the choices were found for, and one whose first is taken as soon as it is found. */
+  const found = useRef("");
+  const wanted = useRef("");
   const [current, setCurrent] = useState(0);
   const marks = useRef<HTMLDivElement>(null);
   const status = useStyles<HTMLSpanElement>(css);
@@ -112,8 +113,8 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
   };
 
   // The listeners are added once, and what they use is of the last rendering.
-  const latest = useRef({ draft, query, open, choices, current, choose, close, setCurrent });
-  latest.current = { draft, query, open, choices, current, choose, close, setCurrent };
+  const latest = useRef({ draft, open, choices, current, choose, close, setCurrent });
+  latest.current = { draft, open, choices, current, choose, close, setCurrent };
 
   useEffect(() => {
     const field = area();
@@ -121,8 +122,7 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
     const { signal } = listeners;
     const look = () => {
       const next = queryAt(field, latest.current.draft.tags, options);
-      const { query } = latest.current;
-      if (next?.trigger !== query?.trigger || next?.text !== query?.text) awaited.current = "list";
+      wanted.current = "";
       setQuery(next);
       if (next?.trigger !== "/") setMenu(null);
       if (!next) setChoices([]);
@@ -148,9 +148,11 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
       else if (event.key === "ArrowUp") step(-1);
       else if (event.key === "Escape") close();
       else if ((event.key === "Enter" && !event.shiftKey) || event.key === "Tab") {
-        // What is shown was found for an earlier word.
-        if (awaited.current) awaited.current = "choice";
-        else choose(choices[current]);
+        const at = queryAt(field, latest.current.draft.tags, options);
+        if (!at) return;
+        const word = wordOf(at);
+        if (word === found.current) choose(choices[current]);
+        else wanted.current = word;
       } else return;
       event.preventDefault();
       event.stopPropagation();
@@ -160,13 +162,17 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
   useEffect(() => {
     if (!query) return;
     let over = false;
-    find(query).then((found) => {
+    const show = (list: readonly Choice[]) => {
       if (over) return;
-      if (awaited.current === "choice") latest.current.choose(found[0]);
-      else setChoices(found);
-      awaited.current = null;
+      found.current = wordOf(query);
+      setChoices(list);
       setCurrent(0);
-    }, actions.onError);
+      if (wanted.current === found.current) latest.current.choose(list[0]);
+    };
+    find(query).then(show, (error: unknown) => {
+      show([]);
+      actions.onError(error);
+    });
     return () => {
       over = true;
     };
@@ -236,6 +242,10 @@ export function Suggestions({ draft, options, actions, area }: ComposerPartProps
       </span>
     </>
   );
+}
+
+function wordOf({ trigger, text }: Query): string {
+  return trigger + text;
 }
 
 function queryAt(
