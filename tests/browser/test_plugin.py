@@ -113,6 +113,18 @@ def test_the_focus_stays_with_a_reader_who_goes_on_while_the_chat_is_loading(
     expect(page.locator("body > textarea")).to_have_value("Neon pool")
 
 
+def test_the_chat_is_heard_on_a_device_that_is_slow(page: Page, site: ScriptedSite) -> None:
+    # React goes on by messages to itself, later than by what it does at once.
+    page.add_init_script(
+        """const { postMessage } = MessagePort.prototype;
+        MessagePort.prototype.postMessage = function (message) {
+          setTimeout(() => postMessage.call(this, message), 400);
+        };"""
+    )
+    page.goto(site.url)
+    open_chat(page)
+
+
 def test_a_chat_that_is_closed_while_it_is_loading_stays_closed(
     page: Page, site: ScriptedSite
 ) -> None:

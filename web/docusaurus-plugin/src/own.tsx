@@ -1,4 +1,4 @@
-import { createElement, useEffect, useLayoutEffect, useRef } from "react";
+import { createElement, useLayoutEffect, useRef } from "react";
 import type { ReactNode } from "react";
 
 import type { OpenAIChatKit } from "@openai/chatkit";
@@ -22,10 +22,8 @@ export function OwnChatKit({ control }: { control: ChatKitControl }): ReactNode 
       setInstance(null);
     };
   }, [setInstance]);
+  // Before it has options, and so before it says that it is ready.
   useLayoutEffect(() => {
-    element.current?.setOptions(options);
-  }, [options]);
-  useEffect(() => {
     const controller = new AbortController();
     for (const [name, handler] of Object.entries(handlers)) {
       // onThreadChange hears chatkit.thread.change.
@@ -39,5 +37,8 @@ export function OwnChatKit({ control }: { control: ChatKitControl }): ReactNode 
       controller.abort();
     };
   }, [handlers]);
+  useLayoutEffect(() => {
+    element.current?.setOptions(options);
+  }, [options]);
   return createElement(TAG, { ref: element });
 }
