@@ -87,6 +87,21 @@ def test_the_focus_stays_with_a_reader_who_goes_on_while_the_chat_is_loading(
     expect(composer(page)).to_be_focused()
 
 
+def test_a_chat_that_was_loaded_before_takes_the_focus_when_it_is_opened(
+    page: Page, pages: Pages, server: str
+) -> None:
+    page.goto(pages.put("/", ARTICLE + "<input aria-label='Search'>" + tag(server)))
+    held = hold_panel(page)
+    with page.expect_request("**/chatkit-panel.js"):
+        page.evaluate("window.loaded = DocsChatKit.load(); null")
+    page.get_by_label("Search").fill("Neon")
+    for route in held:
+        route.continue_()
+    page.evaluate("loaded.then(() => null)")
+    bubble(page).click()
+    expect(composer(page)).to_be_focused()
+
+
 def test_a_chat_that_is_closed_while_it_is_loading_stays_closed(
     page: Page, pages: Pages, server: str
 ) -> None:

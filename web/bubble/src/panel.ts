@@ -37,6 +37,10 @@ export function createPanel(shell: Shell): ShownPanel {
   let before: HTMLElement | null = null;
   // Meanwhile the reader may have gone on to something else, and is left there.
   let goneOn = ![shell.from, document.body].includes(document.activeElement);
+  // What opens it later, as where a page has it loaded before, asks for the focus anew.
+  setTimeout(() => {
+    goneOn = false;
+  });
 
   define();
   const element = document.createElement(TAG) as OpenAIChatKit;
@@ -101,7 +105,6 @@ export function createPanel(shell: Shell): ShownPanel {
       shell.shown(true);
     }
     if (!again && !goneOn) focus();
-    goneOn = false;
   }
 
   function close(): void {
