@@ -369,6 +369,26 @@ def test_a_chat_is_renamed_by_the_keyboard(
     assert server.sent("threads.delete", 0) == []
 
 
+def test_a_name_that_could_not_be_stored_stays_in_its_field(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    server.answer("threads.list", page_of([thread("thr_1", "Neon")]))
+    server.refuse("threads.update", 503, "Chats can't be changed right now.")
+    server.answer("threads.update", thread("thr_1", "Postgres"))
+    element.mount()
+    button(page, "Chat history").press("Enter")
+    button(page, "Rename “Neon”").press("Enter")
+    field = page.get_by_role("textbox", name="Name of the chat")
+    field.fill("Postgres")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Chats can't be changed right now.")
+    expect(field).to_have_value("Postgres")
+    expect(field).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(button(page, "Rename “Postgres”")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_history_actions_can_be_left_out(
     element: ElementPage, server: ScriptedServer, page: Page
 ) -> None:

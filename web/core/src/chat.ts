@@ -192,14 +192,17 @@ export class Chat {
     this.#host.emit("history.close", undefined);
   }
 
-  async rename(threadId: string, title: string): Promise<void> {
+  /** Whether the thread has the title now. */
+  async rename(threadId: string, title: string): Promise<boolean> {
     const renamed = await this.history.rename(threadId, title);
-    if (!renamed) return;
+    if (!renamed) return false;
     this.#host.tell(threadId);
-    if (this.state.threadId !== threadId) return;
     const { thread } = this.state;
-    const metadata = { ...thread.thread, id: threadId, title };
-    this.#answers.set({ thread: { ...thread, thread: metadata } });
+    if (this.state.threadId === threadId) {
+      const metadata = { ...thread.thread, id: threadId, title };
+      this.#answers.set({ thread: { ...thread, thread: metadata } });
+    }
+    return true;
   }
 
   async deleteThread(threadId: string): Promise<void> {

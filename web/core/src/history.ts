@@ -80,7 +80,8 @@ export class History {
         return false;
       }
     }
-    this.#set({ threads: this.state.threads.filter((thread) => thread.id !== threadId) });
+    const threads = this.state.threads.filter((thread) => thread.id !== threadId);
+    this.#set({ threads, error: null });
     return true;
   }
 
@@ -95,7 +96,7 @@ export class History {
     const threads = this.state.threads.map((thread) =>
       thread.id === threadId ? { ...thread, title } : thread,
     );
-    this.#set({ threads });
+    this.#set({ threads, error: null });
     return true;
   }
 

@@ -120,7 +120,10 @@ export function History({
                 <Rename
                   title={thread.title ?? ""}
                   onCancel={end}
-                  onSave={(title) => void chat.rename(thread.id, title).then(endIfCurrent)}
+                  onSave={(title) => {
+                    // A name that was refused stays in its field, to be tried again.
+                    void chat.rename(thread.id, title).then((done) => done && endIfCurrent());
+                  }}
                 />
               )}
             </li>
