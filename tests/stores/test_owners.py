@@ -100,7 +100,7 @@ def test_every_public_method_is_tried_by_both_users() -> None:
         "checkpoint_turn", "finish_turn", "restore_turn",
         # in test_attachments.py
         "load_attachments", "count_unsent_attachments", "finish_upload", "abandon_upload",
-        "condemned_attachments",
+        "condemned_attachments", "condemn_attachment",
         # in test_removals.py and test_dump.py
         "erase_user", "dump_user",
     }  # fmt: skip
