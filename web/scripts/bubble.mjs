@@ -51,8 +51,11 @@ await build({
   outfile: `${STATIC}/chatkit-bubble.js`,
   format: "iife",
   define: {
-    INTEGRITY: JSON.stringify(Object.fromEntries(firstLoad("chatkit-panel.js"))),
-    SELECTION: JSON.stringify(integrity("chatkit-selection.js", "sha256")),
+    PANEL: JSON.stringify([...firstLoad("chatkit-panel.js")]),
+    SELECTION: JSON.stringify([
+      "chatkit-selection.js",
+      integrity("chatkit-selection.js", "sha256"),
+    ]),
   },
 });
 

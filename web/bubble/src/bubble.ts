@@ -4,8 +4,9 @@ import css from "./bubble.css";
 import type { SelectionOptions } from "../../element/src/page/selection.js";
 import type { PanelOptions, Shell, ShownPanel } from "./shell.js";
 
-declare const INTEGRITY: Record<string, string>;
-declare const SELECTION: string;
+/** Names of files, each with its hash. */
+declare const PANEL: [string, string][];
+declare const SELECTION: [string, string];
 
 const CHAT = "M21 12a8 8 0 0 1-8 8H4l1.8-3.6A8 8 0 1 1 21 12zM9 12h.01M13 12h.01M17 12h.01";
 const CLOSE = "M6 6l12 12M18 6L6 18";
@@ -39,7 +40,7 @@ if (script && !page.DocsChatKit) {
   const shape = document.createElementNS(SVG, "path");
   const openKey = `${dataset.namespace ?? "docs-chatkit"}:open`;
   const options: PanelOptions[] = [];
-  const { accent, ask = "Ask about this", offset, position, title = "Ask the docs" } = dataset;
+  const { accent, ask = "Ask about this", offset, position = "", title = "Ask the docs" } = dataset;
   let panel: Promise<ShownPanel> | undefined;
 
   // Not a <style>: a page's content security policy may forbid those.
@@ -56,7 +57,7 @@ if (script && !page.DocsChatKit) {
 
   button.type = "button";
   button.part = "bubble";
-  button.className = position === "bottom-left" ? "left" : "";
+  button.className = position;
   button.ariaLabel = title;
   button.ariaHasPopup = "dialog";
   icon.setAttribute("viewBox", "0 0 24 24");
@@ -65,12 +66,12 @@ if (script && !page.DocsChatKit) {
   root.append(button);
 
   /** Session storage, where the browser gives it. */
-  const remembered = (open?: boolean): boolean => {
+  const remembered = (open?: boolean): unknown => {
     try {
-      if (open !== undefined) sessionStorage[openKey] = open ? "1" : "";
-      return sessionStorage[openKey] === "1";
+      if (open !== undefined) sessionStorage[openKey] = open ? 1 : "";
+      return sessionStorage[openKey];
     } catch {
-      return false;
+      return;
     }
   };
   const shown = (open: boolean): void => {
@@ -81,7 +82,7 @@ if (script && !page.DocsChatKit) {
   const shell: Shell = { root, button, title, src, dataset, options, shown };
 
   /** Checked where the page has asked for that. */
-  const preload = (name: string, integrity: string): string => {
+  const preload = ([name, integrity]: [string, string]): string => {
     const link = document.createElement("link");
     link.rel = "modulepreload";
     if (script.integrity) link.integrity = integrity;
@@ -95,10 +96,9 @@ if (script && !page.DocsChatKit) {
     button.title = "";
     if (!panel) {
       shell.from = document.activeElement;
-      // All at once.
-      for (const [name, integrity] of Object.entries(INTEGRITY)) preload(name, integrity);
-      const address = new URL("chatkit-panel.js", src).href;
-      panel = import(address).then(
+      // All at once, and the panel itself is the first of them.
+      const [address] = PANEL.map(preload);
+      panel = import(address as string).then(
         ({ createPanel }: { createPanel: (shell: Shell) => ShownPanel }) => createPanel(shell),
       );
     }
@@ -146,7 +146,7 @@ if (script && !page.DocsChatKit) {
   const onSelect = (): void => {
     if (getSelection()?.isCollapsed !== false) return;
     document.removeEventListener("selectionchange", onSelect);
-    import(preload("chatkit-selection.js", SELECTION)).then(
+    import(preload(SELECTION)).then(
       ({ watchSelection }: { watchSelection: (options: SelectionOptions) => void }) => {
         watchSelection({
           label: ask,
