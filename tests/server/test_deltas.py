@@ -286,7 +286,8 @@ async def test_a_client_reads_the_same_from_an_answer_among_many() -> None:
     for number, events in zip(numbers, found, strict=True):
         assert told(events)[1] == told(expected[number])[1]
         assert told(events)[0] == streams[number][1]
-    assert sum(map(len, found)) < 10 * sum(map(len, expected)) / 2
+    # How many were joined depends on how quickly they came.
+    assert sum(map(len, found)) < 10 * sum(map(len, expected))
 
 
 def _whole_answer() -> list[dict[str, Any]]:
