@@ -99,7 +99,7 @@ def test_a_suggestion_for_an_earlier_word_is_not_taken(
         """() => document.getElementById('chat').setOptions({
           api: { url: '/chatkit', domainKey: 'local' },
           entities: { onTagSearch: async (text) => {
-            if (text) await new Promise((found) => { window.find = found });
+            if (text) await new Promise((found) => { window.answerSearch = found });
             return ['Ada', 'Bob'].filter((title) => title.toLowerCase().startsWith(text))
               .map((title) => ({ id: title, title }));
           } },
@@ -109,9 +109,9 @@ def test_a_suggestion_for_an_earlier_word_is_not_taken(
     entries = page.get_by_role("listbox", name="Suggestions").get_by_role("option")
     expect(entries).to_have_text(["Ada", "Bob"])
     page.keyboard.type("b")
-    wait_until(page, "() => window.find")
+    wait_until(page, "() => window.answerSearch")
     page.keyboard.press("Enter")
-    page.evaluate("find()")
+    page.evaluate("answerSearch()")
     expect(box(page)).to_have_value("Ask @Bob ")
 
 
