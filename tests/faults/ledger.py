@@ -94,8 +94,9 @@ class Ledger:
         for at, delta in asked.deltas:
             length += len(delta)
             if length > kept:
-                fault = min((f for f in self.faults if f >= at), default=asked.ended_at)
-                return max(0.0, fault - at)
+                # The one that cut it off, and not the next: what had been sent is read after it.
+                during = [f for f in self.faults if asked.sent_at <= f <= asked.ended_at]
+                return max(0.0, max(during, default=asked.ended_at) - at)
         return 0.0
 
 
