@@ -15,15 +15,21 @@ from agents.models.interface import Model
 def members(agent: Agent[Any]) -> list[Agent[Any]]:
     """The agent, and all that it can hand over to."""
     found: list[Agent[Any]] = []
-    ahead: list[Any] = [agent]
+    ahead = [agent]
     while ahead:
         one = ahead.pop()
-        if isinstance(one, Handoff):
-            one = one._agent_ref() if one._agent_ref is not None else None
-        if isinstance(one, Agent) and not any(one is other for other in found):
+        if not any(one is other for other in found):
             found.append(one)
-            ahead.extend(one.handoffs)
+            ahead.extend(end for way in one.handoffs if (end := _end(way)) is not None)
     return found
+
+
+def _end(way: Agent[Any] | Handoff[Any, Any]) -> Agent[Any] | None:
+    """The agent that a way leads to; None where only the handover tells."""
+    if isinstance(way, Agent):
+        return way
+    end = way._agent_ref() if way._agent_ref is not None else None
+    return end if isinstance(end, Agent) else None
 
 
 class Team:
@@ -69,8 +75,8 @@ class Team:
         return member
 
     def _lead(self, way: Handoff[Any, Any], joined: dict[int, Agent[Any]]) -> Handoff[Any, Any]:
-        target = way._agent_ref() if way._agent_ref is not None else None
-        member = self._join(target, joined) if isinstance(target, Agent) else None
+        target = _end(way)
+        member = self._join(target, joined) if target is not None else None
         invoke = way.on_invoke_handoff
 
         async def hand_over(context: RunContextWrapper[Any], arguments: str) -> Agent[Any]:
