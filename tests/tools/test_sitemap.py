@@ -1,6 +1,8 @@
 """A site as a source: which of its pages are read, and which are asked for again."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
@@ -359,6 +361,32 @@ class TestWhichPages:
         assert isinstance(found["/c"], Document)
         # What is stored of the original stays, so the page is still a duplicate of it.
         assert reason(found["/d"]) == f"is a duplicate of {site.url}/fails"
+
+    async def test_which_one_is_kept_does_not_depend_on_which_is_answered_first(
+        self, site: Site
+    ) -> None:
+        canonical = '<link rel="canonical" href="{}">'
+        site.lists("/a", "/b", "/c")
+        first = html("A", head=canonical.format(f"{site.url}/b"))
+        # Of two at a time, the third is asked for when the second has been read.
+        third = html("C")
+        third.seen = seen = threading.Event()
+
+        def late() -> Iterator[bytes]:
+            seen.wait(120)
+            assert isinstance(first.body, bytes)
+            yield first.body
+
+        site.pages |= {
+            "/a": [Page(late(), headers=first.headers), first],
+            "/b": html("B", head=canonical.format(f"{site.url}/a")),
+            "/c": third,
+        }
+
+        found = await read(site, concurrency=2)
+
+        assert isinstance(found["/a"], Document)
+        assert reason(found["/b"]) == f"is a duplicate of {site.url}/a"
 
     async def test_one_page_under_several_addresses_is_read_once(self, site: Site) -> None:
         site.lists("/a", "/a/", "/a#part", "/a/index.html", "/a?tab=x")
