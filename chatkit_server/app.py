@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from .background import beside
 from .errors import sentence
 from .headers import Protected
 from .housekeeping import Housekeeping
@@ -141,15 +142,9 @@ async def _kept_tidy(parts: Parts) -> AsyncIterator[None]:
     """Remove what is not needed any more while the server runs: files, and old chats at night."""
     attachments = parts.server.attachments
     nights = Housekeeping(parts.store, attachments, parts.settings.retention_days)
-    work = [asyncio.create_task(nights.keep())]
-    if attachments is not None:
-        work.append(asyncio.create_task(attachments.keep_swept()))
-    try:
+    swept = nullcontext() if attachments is None else beside(attachments.keep_swept())
+    async with beside(nights.keep()), swept:
         yield
-    finally:
-        for task in work:
-            task.cancel()
-        await asyncio.wait(work)
 
 
 class _App(FastAPI):

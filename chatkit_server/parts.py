@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .background import beside
 from .errors import SettingsError
 from .observer import Observer
 from .search import GuardedSearch, check_model, open_passages
@@ -226,25 +227,14 @@ async def open_parts(
                 await _migrate(parts, migration_dsn)
             except ConnectionError as error:
                 logger.warning("database is not reachable, trying on: %s", error)
-                await stack.enter_async_context(_beside(_migrate_when_back(parts, migration_dsn)))
+                await stack.enter_async_context(beside(_migrate_when_back(parts, migration_dsn)))
         stack.push_async_callback(server.allowance.close)
-        await stack.enter_async_context(_beside(server.journaled.keep_replaying()))
+        await stack.enter_async_context(beside(server.journaled.keep_replaying()))
         if server.salvage is not None:
-            await stack.enter_async_context(_beside(server.salvage.keep_looking()))
-        await stack.enter_async_context(_beside(check_model(passages)))
+            await stack.enter_async_context(beside(server.salvage.keep_looking()))
+        await stack.enter_async_context(beside(check_model(passages)))
         await _rehearse(parts, quoting)
         yield parts
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Work that goes on until the block ends."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _rehearse(parts: Parts, model: Model) -> None:

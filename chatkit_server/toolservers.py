@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from agents import Agent
 
+from .background import beside
+
 if TYPE_CHECKING:
     from agents.mcp import MCPServerManager
 
@@ -51,9 +53,5 @@ async def connected(agents: Iterable[Agent[Any]], *, pause: float = 5.0) -> Asyn
     every = [server for _, servers in wanted for server in servers]
     async with MCPServerManager(every, connect_in_parallel=True) as manager:
         deal(manager)
-        trying = asyncio.create_task(keep_trying(manager, pause))
-        try:
+        async with beside(keep_trying(manager, pause)):
             yield
-        finally:
-            trying.cancel()
-            await asyncio.wait([trying])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .background import beside
 from .exposition import is_served_above, serve_metrics
 from .observer import Observer
 from .parts import Parts
@@ -77,12 +76,7 @@ async def watched(
     from .metrics import Metrics
 
     assert isinstance(observer, Metrics)  # noqa: S101
-    with contextlib.ExitStack() as stack:
-        if not is_served_above():
-            stack.enter_context(serve_metrics(settings, observer.registry))
-        sampling = asyncio.create_task(observer.keep_sampling(state))
-        try:
+    served = nullcontext() if is_served_above() else serve_metrics(settings, observer.registry)
+    with served:
+        async with beside(observer.keep_sampling(state)):
             yield
-        finally:
-            sampling.cancel()
-            await asyncio.wait([sampling])
