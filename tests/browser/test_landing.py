@@ -1,7 +1,6 @@
 """The landing page's demo, with a server behind the site and without one."""
 
 import re
-import shutil
 import socket
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from tests.browser.installation import Installation
 from tests.browser.site import WEB, require_build
+from tests.fixtures.folders import remove
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +30,7 @@ def installation() -> Iterator[Installation]:
     folder = Path(tempfile.mkdtemp(prefix="land-"))
     folder.chmod(0o755)
     yield Installation(folder)
-    shutil.rmtree(folder)
+    remove(folder)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ The real command line, embedded Postgres and search engine, the built site, Chro
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.installation import Installation
+from tests.fixtures.folders import remove
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +26,7 @@ def installation() -> Iterator[Installation]:
     folder = Path(tempfile.mkdtemp(prefix="job-"))
     folder.chmod(0o755)
     yield Installation(folder)
-    shutil.rmtree(folder)
+    remove(folder)
 
 
 def open_bubble(page: Page) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.fixtures.folders import remove
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="ck-faults-"))
     path.chmod(0o755)
     yield path
-    shutil.rmtree(path)
+    remove(path)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from chatkit_server.testing import Call, ModelRequest, Say, ScriptedModel
 from chatkit_tools import MarkdownFolder, Passages, parse_passages
 from tests.fixtures.app import Client, StartServer, message
 from tests.fixtures.command import run
+from tests.fixtures.folders import remove
 
 QUESTION = "On which port does the lantern listen?"
 # Version, language, where it stands, the port that it names.
@@ -44,7 +44,7 @@ def editions() -> Iterator[Path]:
     (folder / "data").mkdir()
     asyncio.run(index())
     yield folder
-    shutil.rmtree(folder)
+    remove(folder)
 
 
 def ask(url: str, page: Any, question: str = QUESTION) -> None:

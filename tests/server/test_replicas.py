@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from chatkit_server.testing import Say, ScriptedModel
 from tests.faults.replicas import REPLICAS, Replicas
 from tests.faults.visitor import until
 from tests.fixtures.app import DOCS, Client, Reply, message
+from tests.fixtures.folders import remove
 from tests.fixtures.postgres import rows
 from tests.fixtures.redis import RedisServer
 from tests.server.test_rates import patient
@@ -29,7 +29,7 @@ def folder() -> Iterator[Path]:
     """Short, since a socket's path has to fit into 108 bytes."""
     path = Path(tempfile.mkdtemp(prefix="ck-"))
     yield path
-    shutil.rmtree(path)
+    remove(path)
 
 
 async def statuses(replicas: Replicas, secrets: list[str]) -> list[int]:
