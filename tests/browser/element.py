@@ -52,6 +52,20 @@ def wait_until(page: Page, condition: str, argument: Any = None) -> None:
     )
 
 
+def copy(page: Page, name: str) -> None:
+    """Press a button that copies something, and see it say so, which it does for two seconds."""
+    button = page.get_by_role("button", name=name)
+    button.evaluate(
+        """(button) => {
+          window.said = [];
+          new MutationObserver(() => window.said.push(button.ariaLabel))
+            .observe(button, { attributes: true, attributeFilter: ['aria-label'] });
+        }"""
+    )
+    button.click()
+    wait_until(page, "() => window.said.includes('Copied')")
+
+
 class ElementPage:
     """A page under a strict policy with the element in it."""
 

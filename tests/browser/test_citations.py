@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.element import ElementPage
+from tests.browser.element import ElementPage, copy
 from tests.browser.events import answer, created, done, question, source
 from tests.browser.protocol import ROOT, Event, ScriptedServer
 
@@ -90,9 +90,8 @@ def test_an_answer_is_copied_as_markdown_with_its_sources(
     code = source("javascript:alert(1)", "Bad", "", len(text))
     show(element, server, text, NEON, AGAIN, OUTSIDE, code)
 
-    page.get_by_role("button", name="Copy answer").click()
+    copy(page, "Copy answer")
 
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == (
         "Use the pooled host 🚀.[^1] Then restart.[^1][^2]\n\n"
         "```bash\nmake run\n```\n[^3]\n\n"
@@ -108,9 +107,8 @@ def test_without_sources_an_answer_is_copied_as_it_is(
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     show(element, server, "**Hello**, [here](/docs/a).")
 
-    page.get_by_role("button", name="Copy answer").click()
+    copy(page, "Copy answer")
 
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == "**Hello**, [here](/docs/a).\n"
 
 
