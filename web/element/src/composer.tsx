@@ -20,7 +20,8 @@ export interface ComposerActions {
   onAttach: (files: readonly File[]) => void;
   onDetach: (key: string) => void;
   transcribe: (recording: Blob) => Promise<string>;
-  onSend: () => void;
+  /** Whether there was something to send. */
+  onSend: () => boolean;
   onStop: () => void;
   onError: (error: unknown) => void;
 }
@@ -58,13 +59,11 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
   useLayoutEffect(fit, [draft.text]);
   const area = useCallback(() => field.current as HTMLTextAreaElement, []);
   const focus = () => area().focus();
-  const send = () => {
-    onSend();
-    // At once: the next message may begin before this one is painted.
-    area().value = "";
-  };
   const free = !disabled && !answering;
-  const ready = free && canSend(draft);
+  const send = () => {
+    // At once: the next message may begin before this one is painted.
+    if (free && onSend()) area().value = "";
+  };
   const part = { draft, options, actions, area };
   const takesFiles = composer.attachments?.enabled === true;
   const hasTools =
@@ -79,7 +78,7 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
       class="composer"
       onSubmit={(event) => {
         event.preventDefault();
-        if (ready) send();
+        send();
         focus();
       }}
     >
@@ -128,8 +127,7 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
               // Enter also ends the composition of a Japanese or Chinese word.
               if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
               event.preventDefault();
-              // Of the field itself: what was typed just now is not painted yet.
-              if (free && canSend({ ...draft, text: event.currentTarget.value })) send();
+              send();
             }}
           />
         </div>
@@ -155,7 +153,7 @@ export function Composer({ draft, options, actions, answering, canStop, disabled
             class="send"
             aria-label={strings.send}
             title={strings.send}
-            disabled={!ready}
+            disabled={!free || !canSend(draft)}
           >
             <Icon name="send" />
           </button>

@@ -84,10 +84,10 @@ export class Outbox implements ComposerActions {
     this.#host.toolChanged(toolId);
   };
 
-  readonly onSend = (): void => {
+  readonly onSend = (): boolean => {
     const { draft } = this;
-    // Sent already by a key that was pressed twice before the page was painted.
-    if (!canSend(draft)) return;
+    // Asked of the draft itself: what was typed or sent just now is not painted yet.
+    if (!canSend(draft)) return false;
     const attachments = draft.files.flatMap(({ attachment }) => attachment ?? []);
     const message: Message = {
       content: contentOf(draft),
@@ -103,6 +103,7 @@ export class Outbox implements ComposerActions {
       this.giveBack(message);
       this.#host.failed(error);
     });
+    return true;
   };
 
   readonly onStop = (): void => {
