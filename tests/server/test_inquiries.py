@@ -6,11 +6,13 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from chatkit_server.agent import open_models
+from chatkit_server.breaker import Breaker
 from chatkit_server.meter import Meter
 from chatkit_server.rewriting import Rewriter
 from chatkit_server.settings import read_settings
@@ -284,6 +286,7 @@ def test_a_model_rewrites_what_leans_and_nothing_else(
     assert query not in caplog.text
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(
     "rewritten",
     [Fail(500), Fail(429), Fail(400), Say(""), Say("word " * 200), Say("<think>hm</think>  ")],
@@ -303,6 +306,8 @@ async def test_a_rewriting_model_that_hangs_costs_a_moment_and_then_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("chatkit_server.rewriting.WITHIN", 1.0)
+    # It is not asked again before the ninth, however long they take.
+    monkeypatch.setattr("chatkit_server.rewriting.Breaker", partial(Breaker, pause=3600.0))
     items = asked(NEON, "and with pooled connections?")
     meter = Meter()
     with ScriptedModel(Say("late", hold_after=0)) as model:
