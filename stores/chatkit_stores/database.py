@@ -34,7 +34,7 @@ _ANSWER_WITHIN: Final = 10.0
 
 # What has lost to another write is undone as a whole, and tried again once that one has gone on.
 _CONFLICTS: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
-_PAUSES_AFTER_CONFLICTS: Final = (0.05, 0.2)
+_PAUSES_AFTER_CONFLICTS: Final = (0.05, 0.2, 0.0)
 
 # Pauses between two looks at a database that could not be reached.
 _FIRST_PAUSE: Final = 0.5
@@ -143,11 +143,17 @@ class Database:
             # Others go on, also where the caller only tries again.
             await asyncio.sleep(0)
             raise StoreUnavailableError("the database cannot be reached: it did not answer lately")
-        try:
-            return Flight(await self._fly_among_others(statements, tries), retried=False)
-        except psycopg.OperationalError as exc:
-            logger.info("a database connection failed, trying another one: %s", exc)
-            broken = not _is_said(exc)
+        broken = False
+        for pause in _PAUSES_AFTER_CONFLICTS:
+            try:
+                return Flight(await self._fly(statements, tries), retried=False)
+            except _CONFLICTS as exc:
+                logger.info("another write comes first, trying again: %s", exc)
+                await asyncio.sleep(pause)
+            except psycopg.OperationalError as exc:
+                logger.info("the database failed, trying once more: %s", exc)
+                broken = not _is_said(exc)
+                break
         if broken:
             # One dropped connection is seldom alone: a restart takes all idle ones.
             await self._pool.drain()
@@ -161,17 +167,6 @@ class Database:
     async def ask(self, values: Mapping[str, Any], *queries: Query) -> list[list[Row]]:
         """Like `fly`, with the same values for all."""
         return (await self.fly(*((query, values) for query in queries))).rows
-
-    async def _fly_among_others(
-        self, statements: tuple[Statement, ...], tries: int
-    ) -> list[list[Row]]:
-        for pause in _PAUSES_AFTER_CONFLICTS:
-            try:
-                return await self._fly(statements, tries)
-            except _CONFLICTS as exc:
-                logger.info("another write comes first, trying again: %s", exc)
-                await asyncio.sleep(pause)
-        return await self._fly(statements, tries)
 
     async def _fly(self, statements: tuple[Statement, ...], tries: int = 1) -> list[list[Row]]:
         started_at = time.monotonic()

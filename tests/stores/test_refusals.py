@@ -1,6 +1,7 @@
 """What the database refuses, or does not do in time, without being away."""
 
 import asyncio
+import logging
 import secrets
 from contextlib import AbstractContextManager, nullcontext
 
@@ -8,7 +9,7 @@ import psycopg
 import pytest
 
 from chatkit_stores import PostgresStore, StoreError, StoreUnavailableError
-from tests.fixtures.postgres import ADA, User, rows
+from tests.fixtures.postgres import ADA, User, execute, rows
 from tests.stores.items import thread
 
 # What a test has asked with may still be on its way out, and vacuum may come at any time.
@@ -131,3 +132,34 @@ async def test_who_has_lost_against_one_write_may_lose_against_the_next(direct_u
         await two.commit()
 
         assert await erased == 2
+
+
+async def test_who_loses_each_time_is_told_so_and_takes_it_for_no_outage(
+    direct_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "chatkit_stores")
+    tries: list[int] = []
+
+    def watch(statements: int) -> AbstractContextManager[None]:
+        tries.append(statements)
+        return nullcontext()
+
+    async with PostgresStore.open(direct_url, watch=watch) as store:
+        await store.save_thread(thread(), ADA)
+        await execute(
+            direct_url,
+            "create function chatkit.lose() returns trigger language plpgsql as "
+            "$$ begin raise exception 'lost' using errcode = 'serialization_failure'; end $$",
+            "create trigger lose before update on chatkit.threads "
+            "for each row execute function chatkit.lose()",
+        )
+        tries.clear()
+
+        with pytest.raises(StoreUnavailableError, match="lost"):
+            await store.save_thread(thread(title="T"), ADA)
+
+        assert len(tries) == 4
+        assert not store.is_away
+        assert [record.message.partition(":")[0] for record in caplog.records] == [
+            "another write comes first, trying again"
+        ] * 3
