@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -87,12 +88,22 @@ def _postmaster(folder: Path) -> psutil.Process | None:
     return None
 
 
+def _has_ended(folder: Path) -> bool:
+    """Whether no server runs: its file goes before the block ends, its process just after."""
+    assert not (folder / "data/postmaster.pid").exists()
+    deadline = time.monotonic() + 60
+    while _postmaster(folder) is not None:
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
 async def test_the_data_stay_when_the_server_stops(folder: Path) -> None:
     async with embedded_postgres(folder) as dsn:
         assert await migrate(dsn)
         async with PostgresStore.open(dsn) as store:
             await store.save_thread(thread(), ADA)
-    assert _postmaster(folder) is None
+    assert _has_ended(folder)
 
     async with embedded_postgres(folder) as dsn:
         assert await migrate(dsn) == []
@@ -100,26 +111,51 @@ async def test_the_data_stay_when_the_server_stops(folder: Path) -> None:
             assert await store.load_thread("thr_1", ADA) == thread()
 
 
-async def test_the_loop_runs_on_while_the_server_starts(folder: Path) -> None:
-    loop = asyncio.get_running_loop()
-    longest = 0.0
-    starting = True
+_WAITING_PROGRAM = """#!/bin/sh
+# Goes on once the test's loop has seen it, and fails where that does not turn meanwhile.
+: > "{told}/$$.begun"
+tries=0
+until [ -e "{told}/$$.seen" ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 1200 ] || exit 1
+    sleep 0.05
+done
+exec "{program}" "$@"
+"""
+
+
+async def test_the_loop_runs_on_while_the_server_starts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs, told = folder / "programs", folder / "told"
+    programs.mkdir(mode=0o755)
+    told.mkdir()
+    told.chmod(0o777)
+    real = embedded._find_programs()
+    for name in ("initdb", "pg_ctl", "postgres"):
+        waits = name != "postgres"
+        program = _WAITING_PROGRAM.format(told=told, program=real / name) if waits else ""
+        (programs / name).write_text(program)
+        (programs / name).chmod(0o755)
+    monkeypatch.setattr(embedded, "_find_programs", lambda: programs)
+    seen = 0
 
     async def watch() -> None:
-        nonlocal longest
-        while starting:
-            before = loop.time()
-            await asyncio.sleep(0)
-            longest = max(longest, loop.time() - before)
+        nonlocal seen
+        while True:
+            for begun in told.glob("*.begun"):
+                if not (answered := begun.with_suffix(".seen")).exists():
+                    answered.touch()
+                    seen += 1
+            await asyncio.sleep(0.01)
 
     watching = asyncio.create_task(watch())
-    began = loop.time()
-    async with embedded_postgres(folder):
-        took = loop.time() - began
-        starting = False
-        await watching
+    async with embedded_postgres(folder / "server"):
+        started = seen
+    watching.cancel()
 
-    assert longest < took / 2
+    # One makes the files, one starts the server; either would fail beside a loop that waits for it.
+    assert started == 2
 
 
 async def test_the_last_process_stops_the_server(folder: Path) -> None:
@@ -129,14 +165,14 @@ async def test_the_last_process_stops_the_server(folder: Path) -> None:
             _send_away(first)
             assert await rows(dsn, "select 1") == [(1,)]
             _send_away(second)
-        assert _postmaster(folder) is None
+        assert _has_ended(folder)
 
 
 async def test_processes_that_start_at_once_share_one_server(folder: Path) -> None:
     dsns = await asyncio.gather(*(_enter_and_leave(folder) for _ in range(4)))
 
     assert len(set(dsns)) == 1
-    assert _postmaster(folder) is None
+    assert _has_ended(folder)
 
 
 async def _enter_and_leave(folder: Path) -> str:
@@ -155,7 +191,7 @@ async def test_a_killed_process_counts_no_longer(folder: Path) -> None:
         async with embedded_postgres(folder) as again:
             assert again == dsn
             assert await rows(again, "select n from kept") == [(7,)]
-        assert _postmaster(folder) is None
+        assert _has_ended(folder)
 
 
 async def test_a_killed_server_starts_again_with_its_data(folder: Path) -> None:
@@ -190,7 +226,7 @@ async def test_a_server_that_dies_under_its_users_is_started_again(folder: Path,
                 except ConnectionError:
                     continue
         assert await rows(dsn, "select n from kept") == [(7,)]
-    assert _postmaster(folder / name) is None
+    assert _has_ended(folder / name)
 
 
 async def test_a_stranger_with_the_old_servers_number_is_left_alone(folder: Path) -> None:
@@ -232,7 +268,7 @@ async def test_a_start_that_is_cancelled_leaves_no_server(folder: Path) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await entering
-    assert _postmaster(folder) is None
+    assert _has_ended(folder)
 
 
 @pytest.mark.parametrize("name", ["long" * 30, 'it\'s, "odd" $HOME `x` %s ü'])
@@ -262,7 +298,7 @@ async def test_a_normal_user_runs_it_too(folder: Path) -> None:
         postmaster = _postmaster(folder)
         assert postmaster is not None
         assert postmaster.uids().real == nobody.pw_uid
-    assert _postmaster(folder) is None
+    assert _has_ended(folder)
 
     # And root after them, on the same data, as the user to whom it belongs.
     async with embedded_postgres(folder) as dsn:
