@@ -230,6 +230,8 @@ def test_a_reload_brings_the_thread_back(page: Page, site: ScriptedSite) -> None
     open_chat(page)
     ask(page, "Where are the threads?")
     expect(panel(page)).to_contain_text(SECOND)
+    # An answer is stored once it has come to its end.
+    expect(panel(page).get_by_role("button", name="Send message")).to_be_visible()
 
     page.reload()
     open_chat(page)
@@ -394,6 +396,8 @@ def test_the_composer_is_whole_on_a_phone_that_lies_on_its_side(
 
     page.evaluate("keyboard(220)")
     composer(page).fill("Line\n" * 8)
+    # It has grown by then.
+    expect(panel(page).get_by_role("button", name="Send message")).to_be_enabled()
 
     send = panel(page).get_by_role("button", name="Send message").bounding_box()
     assert send is not None
