@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 EVENTS = [
     "ready",
@@ -64,6 +64,13 @@ def copy(page: Page, name: str) -> None:
     )
     button.click()
     wait_until(page, "() => window.said.includes('Copied')")
+
+
+def wait_until_still(node: Locator) -> None:
+    """Until it has come to the place that it moves to when it is shown."""
+    node.evaluate(
+        "node => Promise.allSettled(node.getAnimations().map(({ finished }) => finished)).then()"
+    )
 
 
 class ElementPage:

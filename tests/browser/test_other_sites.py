@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
+from tests.browser.element import wait_until_still
 from tests.browser.pages import Pages, examples
 from tests.browser.site import WEB
 from tests.fixtures.app import StartServer
@@ -355,6 +356,7 @@ def test_bubble_and_panel_have_no_accessibility_violations(
     violations = [page.evaluate(rules)]
     bubble(page).click()
     ask(page)
+    wait_until_still(panel(page))
     violations.append(page.evaluate(rules))
     page.evaluate("document.body.style.background = '#111'; document.body.style.color = '#eee'")
     expect(composer(page)).not_to_have_css("color", "rgb(27, 31, 38)")
