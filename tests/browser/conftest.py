@@ -62,6 +62,7 @@ def site(served: ScriptedSite) -> ScriptedSite:
     """This project's docs, as they are built, with a scripted chat."""
     served.release()
     served.requests.clear()
+    served.cited = ""
     return served
 
 

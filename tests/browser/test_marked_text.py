@@ -137,9 +137,9 @@ def test_a_citation_marks_its_words_on_another_page_and_on_this_one(
         assert page.url.split(":~:")[0].replace("/#", "#") == site.url + site.heading.url
         assert page.evaluate("window.notReloaded") is True
         expect(composer(page)).to_be_visible()
-        page.mouse.wheel(0, -4000)
+        page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+        expect(page.locator(f'main [id="{site.heading.id}"] + p')).not_to_be_in_viewport()
 
     # Gone with the page that it was on.
     page.get_by_role("navigation", name="Main").get_by_text("Docs", exact=True).click()
     page.wait_for_function(f"({MARKED})() === ''")
-    site.cited = ""
