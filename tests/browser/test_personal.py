@@ -50,6 +50,7 @@ def open_history(context: BrowserContext, *questions: str) -> Page:
         # A chat has its title once its first answer has come to its end.
         expect(page.get_by_role("button", name="Send message")).to_be_visible()
         page.get_by_role("button", name="New chat").click()
+        expect(page.get_by_role("article")).to_have_count(0)
     page.get_by_role("button", name="Chat history").click()
     return page
 
