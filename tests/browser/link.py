@@ -56,7 +56,7 @@ class Link:
         self._losing = request.encode()
 
     def wait_until_lost(self) -> None:
-        assert self._lost.wait(20), "no such request came"
+        assert self._lost.wait(60), "no such request came"
 
     @contextmanager
     def serve(self) -> Iterator[None]:
@@ -74,7 +74,7 @@ class Link:
             self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _break(self) -> None:
         for writer in list(self._open):

@@ -121,7 +121,7 @@ class ScriptedServer:
             return [request["params"] for request in self.requests if request["type"] == type_]
 
         with self._arrived:
-            self._arrived.wait_for(lambda: len(sent()) >= count, timeout=20)
+            self._arrived.wait_for(lambda: len(sent()) >= count, timeout=60)
             return sent()
 
     def reset(self) -> None:
