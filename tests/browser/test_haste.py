@@ -39,9 +39,10 @@ class Held:
 
     def __init__(self, page: Page, text: str) -> None:
         self._routes: list[Route] = []
+        self._released = False
 
         def hold(route: Route) -> None:
-            if text in (route.request.post_data or ""):
+            if text in (route.request.post_data or "") and not self._released:
                 self._routes.append(route)
             else:
                 route.continue_()
@@ -49,6 +50,7 @@ class Held:
         page.route("**/chatkit", hold)
 
     def release(self) -> None:
+        self._released = True
         for route in self._routes:
             route.continue_()
 
