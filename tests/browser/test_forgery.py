@@ -33,6 +33,8 @@ def show(element: ElementPage, server: ScriptedServer, *items: object) -> None:
     element.mount(path="/unguarded")
     element.ask("Hi")
     expect(element.page.get_by_role("button", name="Copy answer").last).to_be_visible()
+    # All of it has come by then.
+    expect(element.page.get_by_role("button", name="Send message")).to_be_visible()
 
 
 def test_texts_of_readers_and_models_run_nothing(
@@ -72,6 +74,8 @@ def test_titles_and_notices_run_nothing(
 
     page.get_by_role("button", name="Chat history").click()
 
+    # The title of the chat that is open is one of them as well.
+    expect(page.get_by_role("listitem")).to_have_count(len(TEXTS))
     expect(page.get_by_text(SCRIPTS[0]).first).to_be_visible()
     check_harmless(page)
 

@@ -741,7 +741,10 @@ class TestConsent:
         context.unroute("**/*.js")
         for route in held:
             route.continue_()
-        page.wait_for_load_state("networkidle")
+        for route in held:
+            response = route.request.response()
+            assert response is not None
+            response.finished()
         assert panel(page).count() == 0
         send(page, "chatkit:consent")
         open_chat(page)
