@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.element import ElementPage
 from tests.browser.pages import Pages, serve_pages
-from tests.browser.protocol import ScriptedServer, serve
+from tests.browser.protocol import VISIT, ScriptedServer, serve
 from tests.browser.site import ScriptedSite, serve_site
 
 
@@ -26,7 +26,10 @@ def server(scripted_server: ScriptedServer) -> ScriptedServer:
 @pytest.fixture
 def context(browser: Browser, server: ScriptedServer) -> Iterator[BrowserContext]:
     context = browser.new_context(
-        base_url=server.url, viewport={"width": 380, "height": 600}, color_scheme="light"
+        base_url=server.url,
+        viewport={"width": 380, "height": 600},
+        color_scheme="light",
+        extra_http_headers={VISIT: str(server.visit)},
     )
     context.set_default_timeout(30_000)
     yield context

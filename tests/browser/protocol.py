@@ -47,6 +47,8 @@ PAGE = """<!doctype html>
 
 Event = dict[str, Any]
 
+VISIT = "X-Visit"
+
 
 class Gate:
     """Holds a stream back until the test opens it."""
@@ -96,6 +98,8 @@ class ScriptedServer:
     requests: list[Event] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
+    visit: int = 0
+    """Said by the pages of the test; what comes late from those of an earlier one is not heard."""
     uploads: dict[str, bytes] = field(default_factory=dict)
     """What was put at `/uploads/{name}`."""
     _arrived: threading.Condition = field(default_factory=threading.Condition)
@@ -125,11 +129,14 @@ class ScriptedServer:
             return sent()
 
     def reset(self) -> None:
-        self.requests.clear()
-        self.headers.clear()
-        self.hung_up.clear()
-        self.uploads.clear()
-        self._replies.clear()
+        with self._arrived:
+            self.visit += 1
+            self.requests.clear()
+            self.headers.clear()
+            self.uploads.clear()
+            self._replies.clear()
+        # Another one: streams of an earlier test may end only now.
+        self.hung_up = threading.Event()
 
     async def take_upload(self, request: Request) -> Response:
         self.uploads[request.path_params["name"]] = await request.body()
@@ -138,19 +145,25 @@ class ScriptedServer:
     async def handle(self, request: Request) -> Response:
         body = await request.json()
         with self._arrived:
+            if request.headers.get(VISIT, str(self.visit)) != str(self.visit):
+                return Response(status_code=410)
             self.requests.append(body)
             self.headers.append(dict(request.headers))
             self._arrived.notify_all()
-        replies = self._replies[body["type"]]
-        if not replies:
+            replies = self._replies[body["type"]]
+            reply = replies.popleft() if replies else None
+        if reply is None:
             error = {"code": "unscripted", "message": f"No reply is scripted for {body['type']}."}
             return JSONResponse({"error": error}, 500)
-        reply = replies.popleft()
         if reply.steps is None:
             return JSONResponse(reply.body, reply.status, reply.headers)
-        return StreamingResponse(self._play(reply.steps), media_type="text/event-stream")
+        return StreamingResponse(
+            self._play(reply.steps, self.hung_up), media_type="text/event-stream"
+        )
 
-    async def _play(self, steps: tuple[Event | Gate | Pause | Drop, ...]) -> AsyncIterator[str]:
+    async def _play(
+        self, steps: tuple[Event | Gate | Pause | Drop, ...], hung_up: threading.Event
+    ) -> AsyncIterator[str]:
         try:
             yield ": ping\n\n"
             for step in steps:
@@ -163,7 +176,7 @@ class ScriptedServer:
                 else:
                     yield f"data: {json.dumps(step)}\n\n"
         except asyncio.CancelledError:
-            self.hung_up.set()
+            hung_up.set()
             raise
 
 
