@@ -186,9 +186,8 @@ def test_json_that_is_none_is_refused_and_costs_nothing(url: str, body: bytes) -
 
 
 async def test_who_asks_how_the_server_is_does_not_keep_the_database_busy(
-    start_server: StartServer, database_url: str, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, database_url: str
 ) -> None:
-    monkeypatch.setattr("chatkit_server.parts._PING_TIMEOUT", 60.0)
     async with Flights.to(database_url, delay=0.2) as flights:
         manager = start_server(database_url=flights.dsn)
         url = await asyncio.to_thread(manager.__enter__)
