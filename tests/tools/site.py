@@ -146,13 +146,14 @@ class _Handler(BaseHTTPRequestHandler):
                 page.seen.set()
             if page.hangs:
                 site.ends.wait()
-            if page.breaks or page.hangs:
-                self.close_connection = True
-                return
-            self._answer(page)
         finally:
+            # Before it is answered: from then on the client may ask again.
             with site.lock:
                 site.at_once -= 1
+        if page.breaks or page.hangs:
+            self.close_connection = True
+            return
+        self._answer(page)
 
     def _answer(self, page: Page) -> None:
         headers = dict(page.headers)

@@ -392,7 +392,7 @@ class TestWhichPages:
         site.lists("/a", "/a/", "/a#part", "/a/index.html", "/a?tab=x")
         site.pages |= {"/a": html("A"), "/a?tab=x": html("A with a tab")}
 
-        await read(site)
+        await read(site, concurrency=1)
 
         assert [one.path for one in site.requests][2:] == ["/a", "/a?tab=x"]
 
