@@ -1,5 +1,6 @@
 """The places where a collection may live, each a parameter of the contract."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from chatkit_tools import OpenAIEmbeddings
+from tests.tools.clock import Clock
 from tests.tools.embedder import EmbeddingServer
 from tests.tools.place import Place
 from tests.tools.rest import RestServer
@@ -45,6 +47,15 @@ def embedder() -> Iterator[EmbeddingServer]:
 async def embeddings(embedder: EmbeddingServer) -> AsyncIterator[OpenAIEmbeddings]:
     async with OpenAIEmbeddings("hashed", base_url=embedder.url) as opened:
         yield opened
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of the test's event loop, which stands still from now on."""
+    loop = asyncio.get_running_loop()
+    clock = Clock(loop)
+    monkeypatch.setattr(loop, "time", clock.time)
+    return clock
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ class RerankServer(ThreadingHTTPServer):
         self.keys: set[str | None] = set()
         self.says: tuple[int, Any] | None = None
         self.hangs: threading.Event | None = None
+        self.asked = threading.Event()
 
     @property
     def url(self) -> str:
@@ -78,8 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(body)
         self.server.keys.add(self.headers["Authorization"])
+        self.server.asked.set()
         if self.server.hangs:
-            self.server.hangs.wait(30)
+            self.server.hangs.wait(120)
         status, answer = self.server.says or _answer(self.path, body)
         content = json.dumps(answer).encode()
         self.send_response_only(status)

@@ -9,6 +9,7 @@ import pytest
 
 from chatkit_tools.collection import Found
 from chatkit_tools.reranking import CANDIDATES, HttpReranker, RerankError, Reranking
+from tests.tools.clock import Clock
 from tests.tools.rerank_server import RerankServer
 
 TEXTS = ["feature flags", "back up the database", "back up every night"]
@@ -118,15 +119,17 @@ async def test_a_service_that_fails_is_left_alone_for_a_while(
 
 
 async def test_a_service_that_hangs_costs_one_search_its_patience(
-    service: RerankServer, monkeypatch: pytest.MonkeyPatch
+    service: RerankServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit_tools.reranking._PATIENCE", 0.2)
+    monkeypatch.setattr("chatkit_tools.reranking._PATIENCE", 3.0)
     ranked = candidates(TEXTS)
     service.hangs = threading.Event()
     async with HttpReranker(f"{service.url}/rerank") as reranker:
         reranking = Reranking(reranker)
-        async with asyncio.timeout(60):
-            assert await reranking.order("back up night", ranked) == ranked
+        ordering = asyncio.create_task(reranking.order("back up night", ranked))
+        assert await asyncio.to_thread(service.asked.wait, 120)
+        clock.forward(4.0)
+        assert await ordering == ranked
         service.hangs.set()
         assert await reranking.order("back up night", ranked) == ranked
 
