@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chatkit_tools import OpenAIEmbeddings
+from chatkit_tools import OpenAIEmbeddings, reranking, searching
 from tests.tools.clock import Clock
 from tests.tools.embedder import EmbeddingServer
 from tests.tools.place import Place
@@ -18,6 +18,14 @@ from tests.tools.site import Site
 
 # The `server` is there only where QDRANT_TEST_URL names one; nothing is skipped without it.
 PLACES = ["engine", "local", *(["server"] if os.environ.get("QDRANT_TEST_URL") else [])]
+
+
+@pytest.fixture(autouse=True)
+def models_have_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is slow because the machine is busy is waited for, and a rest lasts a test."""
+    for module in (reranking, searching):
+        monkeypatch.setattr(module, "_PATIENCE", 600.0)
+        monkeypatch.setattr(module, "_REST", 600.0)
 
 
 @pytest.fixture(params=PLACES)

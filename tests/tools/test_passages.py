@@ -213,7 +213,7 @@ async def test_words_are_enough_while_the_embedding_service_is_down(
 
     assert hits[0].headings == again[0].headings == ("Kill switch",)
     (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
-    assert warning.endswith("searching by words alone for 10 s: InternalServerError, status 500")
+    assert warning.endswith("searching by words alone for 600 s: InternalServerError, status 500")
     # Which this service repeats.
     assert "kill switch" not in caplog.text
     # Nobody waits for a service that has just failed.
