@@ -397,8 +397,9 @@ def ask(url: str) -> Reply:
 @pytest.mark.parametrize("api", ["responses", "chat"])
 def test_answers_among_many_are_the_same_as_one_alone(start_server: StartServer, api: str) -> None:
     def answer(request: ModelRequest) -> Say:
-        # One alone, then all of the others at once, however long they take to come.
-        return Say(TEXT, cut=3, pause=0.004, hold_after=1 if model.requests[1:] else None)
+        # One alone, then all of the others at once, however long they take to come. What the model
+        # has still to say queues up while they pause: it says that without a pause of its own.
+        return Say(TEXT, cut=3, hold_after=1 if model.requests[1:] else None)
 
     with (
         ScriptedModel(answer) as model,
