@@ -9,6 +9,9 @@ from chatkit_stores import Answering, PostgresStore
 from tests.fixtures.postgres import ADA, BOB, execute, rows
 from tests.stores.items import question, thread
 
+# Tokens are counted by the day.
+pytestmark = pytest.mark.usefixtures("one_day")
+
 
 async def test_a_turn_finds_the_switch_and_what_was_used(store: PostgresStore) -> None:
     await store.add_usage({"ada": 100, "bob": 20})

@@ -12,8 +12,13 @@ from chatkit_stores import PostgresStore, Selection
 from tests.fixtures.postgres import ADA, BOB, User, execute, rows
 from tests.stores.items import answer, file_attachment, question
 
+# Tokens are counted by the day.
+pytestmark = pytest.mark.usefixtures("one_day")
+
 NOW = datetime.now(UTC)
 OLD = Selection(unused_for=timedelta(days=90))
+# As the store counts the days, wherever the machine is.
+TODAY = "(now() at time zone 'utc')::date"
 TABLES = ("items", "feedback", "attachments", "unanswered", "usage")
 
 
@@ -186,7 +191,7 @@ async def test_earlier_deletions_of_an_erased_user_name_nobody(
     await fill(store, ADA, "thr_1", made=1)
     await store.delete_thread("thr_1", ADA)
     await store.save_attachment(file_attachment(), ADA)
-    await execute(database_url, "insert into chatkit.usage values (current_date - 2, 'ada', 7)")
+    await execute(database_url, f"insert into chatkit.usage values ({TODAY} - 2, 'ada', 7)")
 
     await store.erase_user(context=ADA)
 
@@ -237,7 +242,7 @@ async def test_the_place_of_a_deleted_thread_is_given_up_after_a_month(
         " where id = 'thr_long_ago'",
         "update chatkit.threads set deleted_at = null where id = 'thr_by_an_old_server'",
         "insert into chatkit.erasures values ('bob', now() - interval '4 days'), ('eve', now())",
-        "insert into chatkit.usage select current_date - 3, name, 1"
+        f"insert into chatkit.usage select {TODAY} - 3, name, 1"
         " from unnest(array['ada', 'bob']) name",
     )
 
@@ -248,7 +253,7 @@ async def test_the_place_of_a_deleted_thread_is_given_up_after_a_month(
     )
     assert found == [("thr_by_an_old_server", False), ("thr_kept", True), ("thr_lately", False)]
     assert await rows(database_url, "select user_id from chatkit.erasures") == [("eve",)]
-    usage = "select user_id from chatkit.usage where day < current_date"
+    usage = f"select user_id from chatkit.usage where day < {TODAY}"
     assert await rows(database_url, usage) == [("ada",)]
 
 

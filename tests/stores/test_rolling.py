@@ -107,6 +107,9 @@ async def test_a_server_that_has_one_table_and_asks_for_another_goes_first(first
         await psycopg.AsyncConnection.connect(first_url, autocommit=True) as watch,
         await psycopg.AsyncConnection.connect(first_url) as server,
     ):
+        # The migration gives way long before this, also where it stood still for a while: it would
+        # be chance then whom the database ends.
+        await server.execute("set deadlock_timeout = '1min'")
         await server.execute("lock table chatkit.items in row exclusive mode")
         migrating = asyncio.create_task(migrate(first_url))
         waiting = (

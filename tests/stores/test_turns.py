@@ -1,6 +1,7 @@
 """Turns: one at a time on a thread, in one round trip at each end, and safe to repeat."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
@@ -175,14 +176,22 @@ async def test_a_lease_ends_by_itself_and_the_late_turn_writes_nothing(
 async def test_a_lease_lasts_as_long_as_it_was_asked_for(
     store: PostgresStore, direct_url: str
 ) -> None:
-    left = "select extract(epoch from lease_until - clock_timestamp())::float from chatkit.threads"
-    await store.begin_turn("turn", thread(), None, lease=40.5, context=ADA)
-    [(began,)] = await rows(direct_url, left)
-    assert await store.checkpoint_turn("turn", "thr_1", lease=90, context=ADA)
-    [(renewed,)] = await rows(direct_url, left)
+    async def ask(query: str) -> datetime:
+        [(found,)] = await rows(direct_url, query)
+        return datetime.fromisoformat(str(found))
 
-    assert 30 < began <= 40.5
-    assert 80 < renewed <= 90
+    now, held_until = "select clock_timestamp()", "select lease_until from chatkit.threads"
+    before = await ask(now)
+    await store.begin_turn("turn", thread(), None, lease=40.5, context=ADA)
+    between = await ask(now)
+    began = await ask(held_until)
+    assert await store.checkpoint_turn("turn", "thr_1", lease=90, context=ADA)
+    after = await ask(now)
+    renewed = await ask(held_until)
+
+    # By the database's clock, whatever time passes here.
+    assert before <= began - timedelta(seconds=40.5) <= between
+    assert between <= renewed - timedelta(seconds=90) <= after
 
 
 async def test_an_answer_after_the_lease_is_kept_while_nobody_else_began(
