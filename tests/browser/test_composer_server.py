@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from chatkit_server.testing import Say, ScriptedModel, ScriptedTranscriber
 from tests.browser.composer import box, button, check_accessibility, choose, file
+from tests.browser.element import wait_until
 from tests.browser.protocol import require_build
 from tests.fixtures.app import StartServer
 from tests.fixtures.files import LOG, PNG, SECRET
@@ -19,6 +20,15 @@ REAL = """async ([composer, uploadStrategy]) => {
   const fetch = visitorFetch();
   const api = { url: '/chatkit', domainKey: 'local', fetch, uploadStrategy };
   document.getElementById('chat').setOptions({ api, composer, locale: 'en' });
+}"""
+
+# As from the clipboard; whether it was taken. The part that takes files is loaded for itself.
+PASTE = """(bytes) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], 'a.png', { type: 'image/png' }));
+  const area = document.getElementById('chat').shadowRoot.querySelector('textarea');
+  return !area.dispatchEvent(new ClipboardEvent(
+    'paste', { clipboardData: data, bubbles: true, cancelable: true, composed: true }));
 }"""
 
 
@@ -39,17 +49,7 @@ def test_files_reach_the_model_with_the_question(
         choose(page, file("neon.log", "text/plain", LOG.encode()))
         files = page.get_by_role("list", name="Attached files")
         expect(files.get_by_role("listitem")).to_have_text(["neon.log"])
-        # As from the clipboard.
-        page.evaluate(
-            """async (bytes) => {
-              const data = new DataTransfer();
-              data.items.add(new File([new Uint8Array(bytes)], 'a.png', { type: 'image/png' }));
-              const area = document.getElementById('chat').shadowRoot.querySelector('textarea');
-              area.dispatchEvent(new ClipboardEvent(
-                'paste', { clipboardData: data, bubbles: true, cancelable: true, composed: true }));
-            }""",
-            list(PNG),
-        )
+        wait_until(page, PASTE, list(PNG))
         expect(files.get_by_role("listitem")).to_have_text(["neon.log", "a.png"])
         box(page).fill("What is this?")
         expect(button(page, "Send message")).to_be_enabled()
