@@ -9,7 +9,9 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -46,64 +48,70 @@ def folder(tmp_path: Path) -> Iterator[Path]:
             engine.wait(60)
 
 
-def test_only_the_user_may_connect(folder: Path) -> None:
-    start_engine(folder)
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[None]:
+    """An engine that has answered, so that all of its start is over, and stays meanwhile."""
+    async with connect_engine(folder) as engine:
+        await engine.send("GET", "/collections/docs")
+        yield
 
-    assert stat.S_IMODE(socket_path(folder).stat().st_mode) == 0o600
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+async def test_only_the_user_may_connect(folder: Path) -> None:
+    async with running(folder):
+        assert stat.S_IMODE(socket_path(folder).stat().st_mode) == 0o600
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_long_path_gets_a_socket_elsewhere(tmp_path: Path) -> None:
+async def test_a_long_path_gets_a_socket_elsewhere(tmp_path: Path) -> None:
     folder = tmp_path / ("long-" * 30)
-    start_engine(folder)
-
     path = socket_path(folder)
-    connect(folder).close()
 
-    assert len(os.fsencode(path)) < 108
-    assert path.parent.stat().st_uid == os.getuid()
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    (engine,) = find_engines(folder)
-    engine.terminate()
-    engine.wait(60)
-    assert not path.exists()
+    async with running(folder):
+        connect(folder).close()
+
+        assert len(os.fsencode(path)) < 108
+        assert path.parent.stat().st_uid == os.getuid()
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        (engine,) = find_engines(folder)
+        engine.terminate()
+        engine.wait(60)
+        assert not path.exists()
 
 
-def test_what_lies_where_the_user_is_is_not_imported(
+async def test_what_lies_where_the_user_is_is_not_imported(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("logging", "json", "socketserver"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported by mistake')")
     monkeypatch.chdir(tmp_path)
 
-    start_engine(folder)
+    async with running(folder):
+        (engine,) = find_engines(folder)
+        assert engine.cwd() == "/"
 
-    (engine,) = find_engines(folder)
-    assert engine.cwd() == "/"
 
-
-def test_a_race_of_starts_ends_with_one_engine(folder: Path) -> None:
+async def test_a_race_of_starts_ends_with_one_engine(folder: Path) -> None:
     command = [sys.executable, "-m", "chatkit_tools.engine", str(folder)]
     starts = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(5)]
 
-    for start in starts:
-        _, said = start.communicate(timeout=120)
-        assert (start.returncode, said) == (0, b"")
+    # One more, which keeps the engine there while the others end.
+    async with running(folder):
+        for start in starts:
+            _, said = await asyncio.to_thread(start.communicate, timeout=120)
+            assert (start.returncode, said) == (0, b"")
 
-    connect(folder).close()
-    assert len(find_engines(folder)) == 1
+        assert len(find_engines(folder)) == 1
 
 
-def test_a_stale_socket_is_replaced(folder: Path) -> None:
+async def test_a_stale_socket_is_replaced(folder: Path) -> None:
     folder.mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(socket_path(folder)))
     with pytest.raises(ConnectionRefusedError):
         connect(folder)
 
-    start_engine(folder)
-
-    connect(folder).close()
+    async with running(folder):
+        connect(folder).close()
 
 
 async def test_two_clients_share_one_engine(folder: Path, docs_folder: Path) -> None:
@@ -208,7 +216,10 @@ async def test_an_engine_that_ends_in_the_middle_says_why(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.mkdir(parents=True)
-    (folder / "engine.log").write_text("Fatal Python error: Bus error\n\nThread 1:\n  File x\n")
+    log = folder / "engine.log"
+    log.write_text("Fatal Python error: Bus error\n\nThread 1:\n  File x\n")
+    # As recent as it is, however long the test takes.
+    os.utime(log, (soon := time.time() + 3600, soon))
 
     async def end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
