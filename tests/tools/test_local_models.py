@@ -1,6 +1,8 @@
 """Models run in this process, by fastembed; these are tiny ones of the tests' own."""
 
 import asyncio
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,17 @@ from chatkit_tools.local_models import FastEmbedEmbeddings, FastEmbedReranker
 from tests.tools.tiny_models import SIZE, make_cross_encoder, make_embedder
 
 TEXTS = ["flags", "restore a dump", "back up the database every night", ""]
+
+
+class Held(list[str]):
+    """Texts that come when somebody reads them."""
+
+    def __init__(self, texts: Callable[[], Iterator[str]]) -> None:
+        super().__init__(TEXTS)
+        self._texts = texts
+
+    def __iter__(self) -> Iterator[str]:
+        return self._texts()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,14 +48,20 @@ async def test_texts_are_scored_in_their_order(tmp_path: Path) -> None:
 async def test_the_event_loop_goes_on_meanwhile(tmp_path: Path) -> None:
     make_cross_encoder(tmp_path / "model")
     async with FastEmbedReranker("tests/tiny-cross", folder=tmp_path / "model") as reranker:
-        # Enough of them to take a second or so: the loop's thread may have to wait for a core.
-        work = asyncio.ensure_future(reranker.rerank("back up", TEXTS * 5_000))
-        rounds = 0
-        while not work.done():
-            await asyncio.sleep(0)
-            rounds += 1
+        # In the middle of its work, the model waits for something that only the loop can do.
+        begun, go_on = threading.Event(), threading.Event()
 
-    assert rounds > 10
+        def texts() -> Iterator[str]:
+            begun.set()
+            assert go_on.wait(120)
+            yield from TEXTS
+
+        work = asyncio.ensure_future(reranker.rerank("back up", Held(texts)))
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        go_on.set()
+
+        assert await work == [0, 0, 2, 0]
 
 
 async def test_vectors_are_those_of_the_model(tmp_path: Path) -> None:
