@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from tests.fixtures.app import DOCS, Client
+from tests.fixtures.command import free_port
 
 NEEDED = (
     "chatkit_server/static/chat.html",
@@ -62,8 +62,7 @@ def try_out(wheel: Path, place: Path) -> None:
     subprocess.run(
         [command, "index", "docs", "--base-url", "/docs"], cwd=place, env=environment, check=True
     )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(
         [command, "serve", "--port", str(port)],
         cwd=place,

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.fixtures.command import free_port
 from tests.named import ROOT
 
 SHIMS = Path(__file__).parent / "shims"
@@ -45,8 +45,7 @@ class Session:
 
     def port(self, written: str) -> int:
         if written not in self.ports:
-            with socket.create_server(("127.0.0.1", 0)) as listening:
-                self.ports[written] = int(listening.getsockname()[1])
+            self.ports[written] = free_port()
         return self.ports[written]
 
     def translate(self, text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from tests.compose.engine import MissingError, compose_command
 from tests.compose.registries import build_secrets
 from tests.compose.stack import docker
 from tests.fixtures.app import Client
+from tests.fixtures.command import free_port
 
 IMAGE = "chatkit-base/fresh"
 _PATIENCE = 1800.0
@@ -54,8 +54,7 @@ def machine(engine: None) -> Iterator[list[str]]:
 def test_a_clone_and_make_run_are_all_it_takes(machine: list[str]) -> None:
     commands = re.findall(r"^make run\b", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert commands, "the README has another way by now"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     # The origin belongs to another user here, which git asks about.
     clone = (
         "git config --global safe.directory '*' && "
