@@ -66,10 +66,10 @@ def settings(database_url: str, docs_data: Path) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "CHATKIT_DATA_DIR": str(docs_data)}
 
 
-# The same command, which leaves a busy machine more than a second for one more question.
+# The same command, which leaves the busiest machine its time for one more question.
 LINGERING = [
     *(sys.executable, "-c"),
-    "from chatkit_server import cli, serving; serving._LINGER = 5.0; cli.main()",
+    "from chatkit_server import cli, serving; serving._LINGER = 600.0; cli.main()",
 ]
 
 
@@ -168,11 +168,14 @@ def test_a_question_over_a_connection_from_before_the_end_is_answered(
         command.process.send_signal(signal.SIGTERM)
         until(command.refuses)
         connection.sendall(HEAD + b"\r\n" + BODY)
-        came = all_of(connection)
-        command.process.wait(60)
+        came = b""
+        while not came.endswith(b"0\r\n\r\n"):
+            came += (part := connection.recv(65_536))
+            assert part, came
+        # It would wait for one more.
+        command.process.kill()
 
     assert came.startswith(b"HTTP/1.1 200 ")
-    assert came.endswith(b"0\r\n\r\n")
     assert b"thread.item.done" in came
 
 
