@@ -40,24 +40,38 @@ async def test_a_lock_that_does_not_come_is_not_taken_for_an_outage(direct_url: 
 async def test_a_slow_statement_is_not_taken_for_an_outage_while_others_are_answered(
     direct_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seconds = 60.0
+
+    def watch(statements: int) -> AbstractContextManager[None]:
+        # For the blocked one alone: a busy machine takes its time for the others.
+        within = seconds if statements > 1 else 60.0
+        monkeypatch.setattr("chatkit_stores.database._ANSWER_WITHIN", within)
+        return nullcontext()
+
+    async def wait_for_queue(length: int) -> None:
+        async with asyncio.timeout(60):
+            while store.pool_state.waiting < length:
+                await asyncio.sleep(0)
+
     async with (
-        PostgresStore.open(direct_url) as store,
+        PostgresStore.open(direct_url, max_size=1, watch=watch) as store,
         await psycopg.AsyncConnection.connect(direct_url) as holder,
     ):
         await store.save_thread(thread(), ADA)
         await holder.execute("select * from chatkit.threads for update")
-        with monkeypatch.context() as impatient:
-            # For this one alone: a busy machine takes its time for the others.
-            impatient.setattr("chatkit_stores.database._ANSWER_WITHIN", 1.0)
+        seconds = 0.5
+        async with store._database._pool.connection():
+            other = asyncio.create_task(store.ping())
+            await wait_for_queue(1)
             blocked = asyncio.create_task(store.save_thread(thread(title="T"), ADA))
-            while not store._database._in_flight:
-                await asyncio.sleep(0)
-        while not blocked.done():
-            await store.ping()
+            await wait_for_queue(2)
+        # It comes first, and so after the beginning of the one that is blocked.
+        await other
 
         with pytest.raises(StoreUnavailableError, match="does not answer"):
             await blocked
         assert not store.is_away
+        await store.ping()
 
 
 async def test_what_the_database_has_no_room_for_is_refused_and_no_outage(
