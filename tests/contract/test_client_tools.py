@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
 import pytest
 
-from chatkit_server.testing import Answer, Call, ModelRequest, Say, ScriptedModel
-from tests.fixtures.app import Client, StartServer
+from chatkit_server.testing import Call, Say
+from tests.fixtures.app import StartScripted
 from tests.fixtures.modules import WriteModule
 
 MODULE = '''
@@ -61,35 +59,18 @@ agent = Agent(
 )
 '''
 
-Started = tuple[Client, ScriptedModel]
-Start = Callable[..., Any]
-
 
 @pytest.fixture(params=["responses", "chat"])
 def start(
     request: pytest.FixtureRequest,
-    start_server: StartServer,
+    start_scripted: StartScripted,
     write_module: WriteModule,
-) -> Start:
+) -> StartScripted:
     module = write_module("guide_agent", MODULE)
-
-    @contextmanager
-    def started(*script: Answer | Callable[[ModelRequest], Answer]) -> Iterator[Started]:
-        with (
-            ScriptedModel(*script) as model,
-            start_server(
-                openai_base_url=model.base_url,
-                model="m",
-                model_api=request.param,
-                agent=f"{module}:agent",
-            ) as url,
-        ):
-            yield Client(url), model
-
-    return started
+    return partial(start_scripted, model_api=request.param, agent=f"{module}:agent")
 
 
-def test_threads_add_client_tool_output_goes_on_with_the_answer(start: Start) -> None:
+def test_threads_add_client_tool_output_goes_on_with_the_answer(start: StartScripted) -> None:
     with start(Call("scroll_position"), Say("You are at 40.")) as (client, model):
         asked = client.ask("Where am I?")
         call = asked.of("thread.item.done")[-1]["item"]
@@ -119,7 +100,7 @@ def test_threads_add_client_tool_output_goes_on_with_the_answer(start: Start) ->
     assert (again.status_code, again.json()["error"]["code"]) == (409, "not_pending")
 
 
-def test_threads_add_structured_input_goes_on_with_the_answer(start: Start) -> None:
+def test_threads_add_structured_input_goes_on_with_the_answer(start: StartScripted) -> None:
     with start(Call("ask_version"), Say("Version 2 it is.")) as (client, model):
         asked = client.ask("How do I install it?")
         form = asked.of("thread.item.done")[-1]["item"]

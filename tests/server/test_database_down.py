@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ import psycopg
 import pytest
 
 from chatkit_server.journal import MAX_BYTES
-from chatkit_server.testing import Answer, Break, Say, ScriptedModel
+from chatkit_server.testing import Break, Say, ScriptedModel
 from chatkit_stores import PostgresStore
-from tests.fixtures.app import Client, Reply, StartServer, message
+from tests.fixtures.app import Client, Reply, StartScripted, StartServer, message
 from tests.fixtures.command import COMMAND, free_port
 from tests.fixtures.flights import Flights
 from tests.server.test_turns import until
@@ -69,21 +70,9 @@ def line(database_url: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def start(start_server: StartServer, line: Line, tmp_path: Path) -> StartAway:
+def start(start_scripted: StartScripted, line: Line, tmp_path: Path) -> StartAway:
     """`with start(*script) as (client, model)`: a server whose database is at the end of `line`."""
-
-    @contextmanager
-    def started(*script: Answer, **values: Any) -> Iterator[tuple[Client, ScriptedModel]]:
-        settings: dict[str, Any] = {"journal_dir": tmp_path / "journal", **values}
-        with (
-            ScriptedModel(*script) as model,
-            start_server(
-                database_url=line.dsn, openai_base_url=model.base_url, model="m", **settings
-            ) as url,
-        ):
-            yield Client(url), model
-
-    return started
+    return partial(start_scripted, database_url=line.dsn, journal_dir=tmp_path / "journal")
 
 
 def ready(client: Client) -> dict[str, Any]:

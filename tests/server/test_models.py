@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,9 +13,9 @@ import pytest
 
 from chatkit_server.breaker import Breaker
 from chatkit_server.errors import SettingsError
-from chatkit_server.testing import Answer, Break, Call, Fail, ModelRequest, Say, ScriptedModel
+from chatkit_server.testing import Break, Call, Fail, Say
 from chatkit_tools import parse_passages
-from tests.fixtures.app import Client, StartServer
+from tests.fixtures.app import StartScripted
 from tests.fixtures.modules import WriteModule
 
 StartModel = Callable[..., Any]
@@ -25,22 +24,8 @@ BREAD = "At what temperature do I bake the loaf?"
 
 
 @pytest.fixture(params=["responses", "chat"])
-def start(request: pytest.FixtureRequest, start_server: StartServer) -> StartModel:
-    """Starts a server with a scripted model: `with start(*script) as (client, model)`."""
-
-    @contextmanager
-    def started(
-        *script: Answer | Callable[[ModelRequest], Answer], **values: Any
-    ) -> Iterator[tuple[Client, ScriptedModel]]:
-        with (
-            ScriptedModel(*script) as model,
-            start_server(
-                openai_base_url=model.base_url, model="scripted", model_api=request.param, **values
-            ) as url,
-        ):
-            yield Client(url), model
-
-    return started
+def start(request: pytest.FixtureRequest, start_scripted: StartScripted) -> StartModel:
+    return partial(start_scripted, model_api=request.param)
 
 
 def test_three_turns_in_one_thread_each_cited_with_one_model_call(start: StartModel) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from chatkit_server.settings import read_settings
 from chatkit_server.team import members
 from chatkit_server.testing import Answer, Call, Say, ScriptedModel
 from chatkit_server.toolservers import connected
-from tests.fixtures.app import Client, StartServer
+from tests.fixtures.app import Client, StartScripted
 from tests.fixtures.modules import WriteModule
 
 StartModel = Callable[..., Any]
@@ -29,7 +29,7 @@ StartModel = Callable[..., Any]
 @pytest.fixture(params=["responses", "chat"])
 def start(
     request: pytest.FixtureRequest,
-    start_server: StartServer,
+    start_scripted: StartScripted,
     write_module: WriteModule,
     monkeypatch: pytest.MonkeyPatch,
 ) -> StartModel:
@@ -38,23 +38,17 @@ def start(
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
-    @contextmanager
     def started(
         source: str, *script: Answer, **values: Any
-    ) -> Iterator[tuple[Client, ScriptedModel]]:
+    ) -> AbstractContextManager[tuple[Client, ScriptedModel]]:
         module = write_module("own_agents", source)
-        with (
-            ScriptedModel(*script) as model,
-            start_server(
-                openai_base_url=model.base_url,
-                openai_api_key="from-the-settings",
-                model="scripted",
-                model_api=request.param,
-                agent=f"{module}:agent",
-                **values,
-            ) as url,
-        ):
-            yield Client(url), model
+        return start_scripted(
+            *script,
+            openai_api_key="from-the-settings",
+            model_api=request.param,
+            agent=f"{module}:agent",
+            **values,
+        )
 
     return started
 

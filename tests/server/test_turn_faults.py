@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,8 +15,8 @@ import pytest
 
 from chatkit_server.context import RequestContext
 from chatkit_server.server import DocsServer
-from chatkit_server.testing import Answer, Call, Fail, ModelRequest, Say, ScriptedModel
-from tests.fixtures.app import Client, Reply, StartServer, message
+from chatkit_server.testing import Answer, Call, Fail, Say
+from tests.fixtures.app import Reply, StartScripted, message
 from tests.fixtures.flights import Flights
 from tests.fixtures.modules import WriteModule
 from tests.server.test_turns import running, stop, texts, until
@@ -103,25 +103,13 @@ agent = Agent(
 )
 '''
 
-Script = Answer | Callable[[ModelRequest], Answer]
 Start = Callable[..., Any]
 
 
 @pytest.fixture
-def start(start_server: StartServer, write_module: WriteModule) -> Start:
+def start(start_scripted: StartScripted, write_module: WriteModule) -> Start:
     module = write_module("faulty_agent", MODULE)
-
-    @contextmanager
-    def started(*script: Script, **values: Any) -> Iterator[tuple[Client, ScriptedModel]]:
-        with (
-            ScriptedModel(*script) as model,
-            start_server(
-                openai_base_url=model.base_url, model="m", agent=f"{module}:agent", **values
-            ) as url,
-        ):
-            yield Client(url), model
-
-    return started
+    return partial(start_scripted, agent=f"{module}:agent")
 
 
 def test_an_event_that_json_cannot_hold_is_left_out(start: Start) -> None:
