@@ -5,6 +5,19 @@ from playwright.sync_api import FilePayload, Locator, Page
 from tests.browser.protocol import ROOT
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+# As a browser that asks for permission first. All that was given is kept.
+HOLD_MICROPHONE = """() => {
+  const devices = navigator.mediaDevices;
+  const ask = devices.getUserMedia.bind(devices);
+  const allowed = new Promise((allow) => { window.allow = allow; });
+  window.streams = [];
+  devices.getUserMedia = async (wanted) => {
+    await allowed;
+    const stream = await ask(wanted);
+    window.streams.push(stream);
+    return stream;
+  };
+}"""
 
 
 def box(page: Page) -> Locator:

@@ -1,8 +1,10 @@
 """The element on a page, as a test handles it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 EVENTS = [
     "ready",
@@ -71,6 +73,46 @@ def wait_until_still(node: Locator) -> None:
     node.evaluate(
         "node => Promise.allSettled(node.getAnimations().map(({ finished }) => finished)).then()"
     )
+
+
+@contextmanager
+def put_off(page: Page, name: str) -> Iterator[None]:
+    """What the page asks of `setTimeout` or the like in the block, it has at the block's end."""
+    page.evaluate(
+        """(name) => {
+          const real = window[name];
+          const asked = [];
+          window[name] = (...asking) => -asked.push(asking);
+          window.haveItNow = () => {
+            window[name] = real;
+            for (const asking of asked) real(...asking);
+          };
+        }""",
+        name,
+    )
+    yield
+    page.evaluate("haveItNow()")
+
+
+class Held:
+    """The requests of a page for an address, with a text in them, which wait for their release."""
+
+    def __init__(self, page: Page, address: str, text: str = "") -> None:
+        self._routes: list[Route] = []
+        self._released = False
+
+        def hold(route: Route) -> None:
+            if text in (route.request.post_data or "") and not self._released:
+                self._routes.append(route)
+            else:
+                route.continue_()
+
+        page.route(address, hold)
+
+    def release(self) -> None:
+        self._released = True
+        for route in self._routes:
+            route.continue_()
 
 
 class ElementPage:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.element import Held
 from tests.browser.pages import Pages
 from tests.browser.test_circumstances import PHONE
 from tests.browser.test_other_sites import AXE, bubble, composer, panel, tag
@@ -60,22 +61,15 @@ def test_a_marked_text_is_asked_about_and_nothing_is_loaded_before(
         panel(page).get_by_role("button", name="Send message").click()
 
 
-def hold_panel(page: Page) -> list[Route]:
-    held: list[Route] = []
-    page.route("**/chatkit-panel.js", lambda route: held.append(route))
-    return held
-
-
 def test_the_focus_stays_with_a_reader_who_goes_on_while_the_chat_is_loading(
     page: Page, pages: Pages, server: str
 ) -> None:
     page.goto(pages.put("/", ARTICLE + "<input aria-label='Search'>" + tag(server)))
-    held = hold_panel(page)
+    held = Held(page, "**/chatkit-panel.js")
     with page.expect_request("**/chatkit-panel.js"):
         bubble(page).click()
     page.get_by_label("Search").fill("Neon")
-    for route in held:
-        route.continue_()
+    held.release()
 
     expect(composer(page)).to_be_visible()
     # It is ready by then, and has taken the focus if it does.
@@ -91,12 +85,11 @@ def test_a_chat_that_was_loaded_before_takes_the_focus_when_it_is_opened(
     page: Page, pages: Pages, server: str
 ) -> None:
     page.goto(pages.put("/", ARTICLE + "<input aria-label='Search'>" + tag(server)))
-    held = hold_panel(page)
+    held = Held(page, "**/chatkit-panel.js")
     with page.expect_request("**/chatkit-panel.js"):
         page.evaluate("window.loaded = DocsChatKit.load(); null")
     page.get_by_label("Search").fill("Neon")
-    for route in held:
-        route.continue_()
+    held.release()
     page.evaluate("loaded.then(() => null)")
     bubble(page).click()
     expect(composer(page)).to_be_focused()

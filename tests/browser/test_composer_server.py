@@ -1,13 +1,22 @@
 """Files and speech in the composer, with the real server behind it."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from chatkit_server.testing import Say, ScriptedModel, ScriptedTranscriber
-from tests.browser.composer import box, button, check_accessibility, choose, file
+from tests.browser.composer import (
+    HOLD_MICROPHONE,
+    box,
+    button,
+    check_accessibility,
+    choose,
+    file,
+)
 from tests.browser.element import wait_until
 from tests.browser.protocol import require_build
 from tests.fixtures.app import StartServer
@@ -65,20 +74,31 @@ def test_files_reach_the_model_with_the_question(
         page.close()
 
 
-def test_speech_becomes_text_where_the_caret_is(
-    hearing_browser: Browser, start_server: StartServer
-) -> None:
+@contextmanager
+def dictating(
+    browser: Browser, start_server: StartServer, *said: str
+) -> Iterator[tuple[Page, ScriptedTranscriber]]:
+    """A page that takes dictation, of which the server hears this."""
     require_build()
     with (
-        ScriptedTranscriber("does it connect?", "") as transcriber,
+        ScriptedTranscriber(*said) as transcriber,
         start_server(
             transcription_model="whisper", transcription_base_url=transcriber.base_url
         ) as url,
     ):
-        context = hearing_browser.new_context(base_url=url)
+        context = browser.new_context(base_url=url)
         page = context.new_page()
         page.goto("/chat")
         page.evaluate(REAL, [{"dictation": {"enabled": True}}, None])
+        yield page, transcriber
+        context.close()
+
+
+def test_speech_becomes_text_where_the_caret_is(
+    hearing_browser: Browser, start_server: StartServer
+) -> None:
+    said = ("does it connect?", "")
+    with dictating(hearing_browser, start_server, *said) as (page, transcriber):
         box(page).fill("How")
         button(page, "Dictate").press("Enter")
         expect(page.get_by_role("status").filter(has_text="Listening")).to_be_visible()
@@ -98,38 +118,18 @@ def test_speech_becomes_text_where_the_caret_is(
         button(page, "Discard dictation").press("Enter")
         expect(button(page, "Dictate")).to_be_visible()
         assert len(transcriber.recordings) == 2
-        context.close()
 
 
 def test_a_recording_that_begins_late_leaves_the_focus_with_who_is_typing(
     hearing_browser: Browser, start_server: StartServer
 ) -> None:
-    require_build()
-    with (
-        ScriptedTranscriber("does it connect?") as transcriber,
-        start_server(
-            transcription_model="whisper", transcription_base_url=transcriber.base_url
-        ) as url,
-    ):
-        context = hearing_browser.new_context(base_url=url)
-        page = context.new_page()
-        page.goto("/chat")
-        page.evaluate(REAL, [{"dictation": {"enabled": True}}, None])
-        # As where the browser asks for permission first.
-        page.evaluate(
-            """() => {
-              const devices = navigator.mediaDevices;
-              const record = devices.getUserMedia.bind(devices);
-              const permitted = new Promise((resolve) => { window.permit = resolve; });
-              devices.getUserMedia = (wanted) => permitted.then(() => record(wanted));
-            }"""
-        )
+    with dictating(hearing_browser, start_server, "does it connect?") as (page, _):
+        page.evaluate(HOLD_MICROPHONE)
         button(page, "Dictate").press("Enter")
         box(page).fill("How")
-        page.evaluate("permit()")
+        page.evaluate("allow()")
         expect(page.get_by_role("status").filter(has_text="Listening")).to_be_visible()
         expect(box(page)).to_be_focused()
         page.keyboard.type(" now")
         button(page, "Finish dictation").press("Enter")
         expect(box(page)).to_have_value("How now does it connect?")
-        context.close()

@@ -1,58 +1,19 @@
 """Readers who are quicker than the page, its files or its server."""
 
-import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tests.browser.composer import box, button
-from tests.browser.element import ElementPage, wait_until
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.composer import HOLD_MICROPHONE, box, button
+from tests.browser.element import ElementPage, Held, put_off, wait_until
 from tests.browser.events import answer, created, done, page_of, question, thread
 from tests.browser.protocol import ScriptedServer
 
 pytestmark = pytest.mark.browser
 
 CHATS = [thread("thr_1", "Neon"), thread("thr_2", "Qdrant"), thread("thr_3", "Redis")]
-
-HOLD_FRAMES = """() => {
-  const real = window.requestAnimationFrame;
-  const held = [];
-  window.requestAnimationFrame = (paint) => held.push(paint);
-  window.releaseFrames = () => {
-    window.requestAnimationFrame = real;
-    for (const paint of held) real(paint);
-  };
-}"""
-MICROPHONE = """
-  window.streams = [];
-  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  const allowed = new Promise((allow) => { window.allow = allow });
-  navigator.mediaDevices.getUserMedia = async (wanted) => {
-    await allowed;
-    const stream = await ask(wanted);
-    window.streams.push(stream);
-    return stream;
-  };
-"""
-
-
-class Held:
-    """The requests of a page that have a text in them, which wait for their release."""
-
-    def __init__(self, page: Page, text: str) -> None:
-        self._routes: list[Route] = []
-        self._released = False
-
-        def hold(route: Route) -> None:
-            if text in (route.request.post_data or "") and not self._released:
-                self._routes.append(route)
-            else:
-                route.continue_()
-
-        page.route("**/chatkit", hold)
-
-    def release(self) -> None:
-        self._released = True
-        for route in self._routes:
-            route.continue_()
 
 
 def open_history(element: ElementPage, server: ScriptedServer, page: Page) -> None:
@@ -62,33 +23,33 @@ def open_history(element: ElementPage, server: ScriptedServer, page: Page) -> No
     expect(page.get_by_role("heading", name="Your chats")).to_be_focused()
 
 
-def test_what_is_typed_right_after_enter_is_the_next_message(
-    element: ElementPage, server: ScriptedServer, page: Page
-) -> None:
+@contextmanager
+def sent_unpainted(element: ElementPage, server: ScriptedServer) -> Iterator[None]:
+    """A message is sent by Enter, which is painted and answered once the block ends."""
+    page = element.page
     server.stream("threads.create", created(), done(question("Hi")), done(answer("Hello.")))
     element.mount()
     box(page).fill("Hi")
     expect(button(page, "Send message")).to_be_enabled()
-    page.evaluate(HOLD_FRAMES)
-    page.keyboard.press("Enter")
-    page.keyboard.type("And")
-    page.evaluate("releaseFrames()")
+    with put_off(page, "requestAnimationFrame"):
+        page.keyboard.press("Enter")
+        yield
     expect(page.get_by_text("Hello.")).to_be_visible()
+
+
+def test_what_is_typed_right_after_enter_is_the_next_message(
+    element: ElementPage, server: ScriptedServer, page: Page
+) -> None:
+    with sent_unpainted(element, server):
+        page.keyboard.type("And")
     expect(box(page)).to_have_value("And")
 
 
 def test_a_second_enter_before_the_page_is_painted_sends_nothing(
     element: ElementPage, server: ScriptedServer, page: Page
 ) -> None:
-    server.stream("threads.create", created(), done(question("Hi")), done(answer("Hello.")))
-    element.mount()
-    box(page).fill("Hi")
-    expect(button(page, "Send message")).to_be_enabled()
-    page.evaluate(HOLD_FRAMES)
-    page.keyboard.press("Enter")
-    page.keyboard.press("Enter")
-    page.evaluate("releaseFrames()")
-    expect(page.get_by_text("Hello.")).to_be_visible()
+    with sent_unpainted(element, server):
+        page.keyboard.press("Enter")
     expect(page.get_by_role("article")).to_have_count(2)
     assert element.events("error") == []
 
@@ -145,8 +106,8 @@ def test_dictation_that_is_begun_twice_lets_go_of_the_microphone(
 ) -> None:
     context = hearing_browser.new_context(base_url=server.url)
     page = context.new_page()
-    page.add_init_script(MICROPHONE)
     ElementPage(page).mount(composer={"dictation": {"enabled": True}})
+    page.evaluate(HOLD_MICROPHONE)
     button(page, "Dictate").dblclick()
     page.evaluate("allow()")
     button(page, "Discard dictation").click()
@@ -164,7 +125,7 @@ def test_a_name_that_is_being_written_outlasts_the_server(
 ) -> None:
     open_history(element, server, page)
     server.answer("threads.update", thread("thr_1", "Postgres"))
-    held = Held(page, "threads.update")
+    held = Held(page, "**/chatkit", "threads.update")
     name = page.get_by_role("textbox", name="Name of the chat")
     button(page, "Rename “Neon”").click()
     name.fill("Postgres")
@@ -185,7 +146,7 @@ def test_a_name_that_is_being_written_keeps_the_focus_when_another_chat_is_gone(
 ) -> None:
     open_history(element, server, page)
     server.answer("threads.delete", {})
-    held = Held(page, "threads.delete")
+    held = Held(page, "**/chatkit", "threads.delete")
     button(page, "Delete “Neon”").click()
     with page.expect_request("**/chatkit"):
         button(page, "Delete").click()
@@ -214,7 +175,7 @@ def test_a_rating_outlasts_the_failure_of_another(
     element.mount(threadItemActions={"feedback": True})
     element.ask("Hi")
     expect(button(page, "Good answer")).to_have_count(2)
-    held = Held(page, '"a_1"')
+    held = Held(page, "**/chatkit", '"a_1"')
     with page.expect_request("**/chatkit"):
         button(page, "Good answer").first.click()
     with page.expect_response("**/chatkit"):

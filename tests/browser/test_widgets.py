@@ -6,24 +6,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.element import ElementPage, wait_until
+from tests.browser.element import ElementPage, Held, put_off, wait_until
 from tests.browser.events import added, answer, created, done, item, thread
 from tests.browser.gallery import PIXEL, WIDGETS, action, node
 from tests.browser.protocol import Event, ScriptedServer
 from tests.browser.test_element import check_accessibility
 
 pytestmark = pytest.mark.browser
-
-# What is drawn goes on to its effects only when a test lets it.
-HOLD_TIMERS = """() => {
-  const real = window.setTimeout;
-  const held = [];
-  window.setTimeout = (...timer) => -held.push(timer);
-  window.releaseTimers = () => {
-    window.setTimeout = real;
-    for (const timer of held) real(...timer);
-  };
-}"""
 
 
 def widget_item(widget: Event, id_: str = "wid_1") -> Event:
@@ -379,18 +368,16 @@ def test_a_widget_that_is_drawn_while_the_first_one_loads_is_shown(
     )
     gate = server.gate()
     server.stream("threads.create", created(), first, gate, second)
-    held: list[Route] = []
-    page.route("**/widget-*.js", lambda route: held.append(route))
+    held = Held(page, "**/widget-*.js")
     element.mount()
     with page.expect_request("**/widget-*.js"):
         element.ask("Show me")
-    page.evaluate(HOLD_TIMERS)
-    gate.open()
-    expect(page.locator(".skeleton")).to_have_count(2)
-    for route in held:
-        route.continue_()
-    expect(page.get_by_text("One")).to_be_visible()
-    page.evaluate("releaseTimers()")
+    # What is drawn goes on to its effects only after this.
+    with put_off(page, "setTimeout"):
+        gate.open()
+        expect(page.locator(".skeleton")).to_have_count(2)
+        held.release()
+        expect(page.get_by_text("One")).to_be_visible()
 
     expect(page.get_by_text("Two")).to_be_visible()
 
