@@ -32,6 +32,18 @@ def context(browser: Browser, server: str) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    """A page on a phone, whose keyboard is the test's to show."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 780}, has_touch=True, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.add_init_script(f"({PHONE})()")
+    yield page
+    context.close()
+
+
 def test_a_marked_text_is_asked_about_and_nothing_is_loaded_before(
     page: Page, pages: Pages, server: str
 ) -> None:
@@ -131,21 +143,14 @@ def test_a_page_from_right_to_left_has_no_accessibility_violations(
     assert said["x"] - around["x"] < around["width"] / 4
 
 
-def test_the_composer_stays_above_a_phones_keyboard(
-    browser: Browser, pages: Pages, server: str
-) -> None:
-    context = browser.new_context(
-        viewport={"width": 390, "height": 780}, has_touch=True, reduced_motion="reduce"
-    )
-    page = context.new_page()
-    page.add_init_script(f"({PHONE})()")
-    page.goto(pages.put("/", ARTICLE + tag(server)))
-    bubble(page).tap()
-    expect(composer(page)).to_be_visible()
+def test_the_composer_stays_above_a_phones_keyboard(phone: Page, pages: Pages, server: str) -> None:
+    phone.goto(pages.put("/", ARTICLE + tag(server)))
+    bubble(phone).tap()
+    expect(composer(phone)).to_be_visible()
 
-    page.evaluate("keyboard(300)")
-    dialog = panel(page).bounding_box()
-    field = composer(page).bounding_box()
+    phone.evaluate("keyboard(300)")
+    dialog = panel(phone).bounding_box()
+    field = composer(phone).bounding_box()
     assert dialog is not None
     assert field is not None
     assert (dialog["y"], dialog["height"]) == (30, 480)
@@ -153,39 +158,33 @@ def test_the_composer_stays_above_a_phones_keyboard(
 
     # The keyboard goes, or the reader zooms in: the panel has the screen again.
     for change in ("keyboard(0)", "keyboard(300, 2)"):
-        page.evaluate("keyboard(300)")
-        page.evaluate(change)
-        whole = panel(page).bounding_box()
+        phone.evaluate("keyboard(300)")
+        phone.evaluate(change)
+        whole = panel(phone).bounding_box()
         assert whole is not None
         assert (whole["y"], whole["height"]) == (0, 780)
-    context.close()
 
 
 def test_the_composer_is_whole_on_a_phone_that_lies_on_its_side(
-    browser: Browser, pages: Pages, server: str
+    phone: Page, pages: Pages, server: str
 ) -> None:
-    context = browser.new_context(
-        viewport={"width": 740, "height": 360}, has_touch=True, reduced_motion="reduce"
-    )
-    page = context.new_page()
-    page.add_init_script(f"({PHONE})()")
-    page.goto(pages.put("/", ARTICLE + tag(server, **{"data-disclaimer": "May be wrong."})))
-    bubble(page).tap()
-    heading = panel(page).get_by_role("heading", name="Ask the docs")
+    phone.set_viewport_size({"width": 740, "height": 360})
+    phone.goto(pages.put("/", ARTICLE + tag(server, **{"data-disclaimer": "May be wrong."})))
+    bubble(phone).tap()
+    heading = panel(phone).get_by_role("heading", name="Ask the docs")
     expect(heading).to_be_visible()
 
-    page.evaluate("keyboard(220)")
-    composer(page).fill("Line\n" * 8)
+    phone.evaluate("keyboard(220)")
+    composer(phone).fill("Line\n" * 8)
 
     expect(heading).to_be_hidden()
-    for part in (composer(page), panel(page).get_by_role("button", name="Send message")):
+    for part in (composer(phone), panel(phone).get_by_role("button", name="Send message")):
         box = part.bounding_box()
         assert box is not None
         # The keyboard leaves 140 pixels, of which the browser shows those from 22 on.
         assert 22 <= box["y"] < box["y"] + box["height"] <= 162
-    page.evaluate("keyboard(0)")
+    phone.evaluate("keyboard(0)")
     expect(heading).to_be_visible()
-    context.close()
 
 
 def test_the_bubble_and_the_open_chat_stay_when_the_body_is_another(
