@@ -13,7 +13,7 @@ from chatkit.types import (
     UserMessageItem,
     UserMessageTextContent,
 )
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from chatkit_server.allowance import Allowance
 from chatkit_server.context import RequestContext
@@ -36,7 +36,7 @@ class Crowd:
         self.store = PostgresStore(Database(pool))
 
     async def _until(self, name: str, number: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self._pool.get_stats().get(name, 0) != number:
                 await asyncio.sleep(0)
 
@@ -45,11 +45,12 @@ class Crowd:
         self, ask: Callable[[], Awaitable[TurnStart]]
     ) -> AsyncIterator[asyncio.Task[TurnStart]]:
         """Somebody is answered while `ask` waits, and then another one has the connection for so
-        long that the pool gives up; until the block ends."""
-        may_end = asyncio.Event()
+        long that the pool gives up, which it is told here; until the block ends."""
+        held, may_end = asyncio.Event(), asyncio.Event()
 
         async def hold() -> None:
             async with self._pool.connection():
+                held.set()
                 await may_end.wait()
 
         async def work() -> TurnStart:
@@ -57,12 +58,16 @@ class Crowd:
 
         async with asyncio.TaskGroup() as others:
             async with self._pool.connection():
-                others.create_task(self.store.ping())
+                answered = others.create_task(self.store.ping())
                 await self._until("requests_waiting", 1)
                 others.create_task(hold())
                 await self._until("requests_waiting", 2)
                 asked = asyncio.create_task(work())
                 await self._until("requests_waiting", 3)
+            await answered
+            await held.wait()
+            [waiting] = self._pool._waiting
+            await waiting.fail(PoolTimeout("it took too long"))
             await self._until("requests_errors", 1)
             yield asked
             may_end.set()
@@ -71,7 +76,7 @@ class Crowd:
 @pytest.fixture
 async def crowd(database_url: str) -> AsyncIterator[Crowd]:
     async with AsyncConnectionPool(
-        database_url, kwargs={"autocommit": True}, min_size=1, max_size=1, timeout=2.0
+        database_url, kwargs={"autocommit": True}, min_size=1, max_size=1, timeout=60.0
     ) as pool:
         yield Crowd(pool)
 
