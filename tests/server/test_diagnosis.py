@@ -139,16 +139,24 @@ async def test_the_clock_is_compared_with_the_databases_own(database_url: str) -
     assert abs((await inspect(database_url)).clock_ahead_seconds) < 1
 
 
-async def test_a_late_answer_is_not_taken_for_a_long_way(database_url: str) -> None:
-    async with Flights.to(database_url, delay=0.8) as flights:
+async def test_a_late_answer_is_not_taken_for_a_long_way(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit_stores.inspection._PATIENCE", 60.0)
+    async with Flights.to(database_url, delay=0) as flights:
         looking = asyncio.create_task(inspect(flights.dsn))
+        # The first answer is late, then the second question; nothing else is.
+        while flights.count < 1:
+            await asyncio.sleep(0)
+        flights.delay = 3
         while flights.count < 2:
             await asyncio.sleep(0)
         flights.delay = 0
         found = await looking
 
-    assert found.round_trip_seconds < 0.6
-    assert abs(found.clock_ahead_seconds) < 0.3
+    assert found.round_trip_seconds < 3
+    # By half of the way it may be wrong, and by no more.
+    assert abs(found.clock_ahead_seconds) <= found.round_trip_seconds / 2 + 0.01
 
 
 async def test_a_pooler_is_noticed(pooler: DatabaseServer, database_url: str) -> None:
