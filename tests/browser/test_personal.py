@@ -34,7 +34,16 @@ def visit(browser: Browser, url: str, locale: str = "en") -> Iterator[BrowserCon
         base_url=url, locale=locale, viewport={"width": 380, "height": 600}
     )
     context.set_default_timeout(30_000)
-    yield context
+    # A page without a chat tells nothing of why it has none.
+    said: list[str] = []
+    context.on("weberror", lambda error: said.append(str(error.error)))
+    context.on("console", lambda message: said.append(message.text))
+    context.on("requestfailed", lambda request: said.append(f"{request.failure}: {request.url}"))
+    try:
+        yield context
+    except BaseException as error:
+        error.add_note("\n".join(["The pages said:", *said]))
+        raise
     context.close()
 
 
