@@ -240,25 +240,26 @@ def test_fenced_mdx_is_mdx() -> None:
     ids=lambda text: text[:12].strip(),
 )
 def test_what_opens_and_never_closes_takes_no_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
 
     reduce_markup(text)
     resolve_links(text, path="a.md", url="/a", urls={})
 
-    # Some seconds at most; looked for again and again, an end is looked for for minutes.
-    assert time.perf_counter() - started < 25
+    # Some seconds at most, and of work alone, as a machine may be busy with others; looked for
+    # again and again, an end is looked for for minutes.
+    assert time.thread_time() - started < 25
 
 
 def test_long_headings_take_no_time() -> None:
     spaces = " " * 300_000
-    started = time.perf_counter()
+    started = time.thread_time()
 
     page = split_pieces(
         f"# a{spaces}b\n\n## c{spaces}{{#d}}\n\n## {'![a](' * 30_000}\n\n## {{/*{spaces}x\n\ne"
     )
 
     assert page.anchors[1] == "d"
-    assert time.perf_counter() - started < 25
+    assert time.thread_time() - started < 25
 
 
 def test_a_span_ends_at_as_many_backticks_and_before_a_blank_line() -> None:
