@@ -18,6 +18,8 @@ class EmbeddingServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    # A client of many connections makes them while this process is busy with other things.
+    request_queue_size = 128
 
     def __init__(self, size: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

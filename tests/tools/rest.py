@@ -25,6 +25,8 @@ class RestServer(ThreadingHTTPServer):
     """A local Qdrant on loopback; `requests` has method and path of all that was asked."""
 
     daemon_threads = True
+    # A client of many connections makes them while this process is busy with other things.
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
