@@ -32,6 +32,12 @@ from tests.tools.rest import RestServer
 READS = {"", "/points", "/points/scroll", "/points/count", "/points/query/batch"}
 
 
+@pytest.fixture(autouse=True)
+def nobody_renews(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that takes long on a busy machine writes what the test is about, and no more."""
+    monkeypatch.setattr(writer, "_RENEW", 600.0)
+
+
 class Pages:
     """A source whose pages are made up, with a step before each of them."""
 
