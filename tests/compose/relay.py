@@ -25,7 +25,7 @@ def relay(host: str, port: int) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    there, loop, ended = listening.result(10)
+    there, loop, ended = listening.result(60)
     try:
         yield there
     finally:

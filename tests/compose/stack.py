@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 
 from tests.compose.checkout import copy_checkout
+from tests.fixtures.command import free_port
 
 PROJECT = "chatkit-test"
 _PATIENCE = 180.0
@@ -26,8 +26,7 @@ class Stack:
         self, folder: Path, compose: Sequence[str], images: Mapping[str, str], override: Any
     ) -> None:
         copy_checkout(folder)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self._override = folder / "override.json"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from pathlib import Path
 
 import httpx
@@ -21,6 +20,7 @@ from tests.compose.use import (
     settings,
 )
 from tests.fixtures.app import Client, message
+from tests.fixtures.command import free_port
 from tests.fixtures.files import PNG, announce, put
 
 # Builds take minutes.
@@ -123,8 +123,7 @@ def test_redis_pgbouncer_and_a_site_of_ones_own_join_by_profiles(
 ) -> None:
     (tmp_path / "index.html").write_text("<h1>Handbook</h1>")
     tmp_path.chmod(0o755)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings(
         stack,
         COMPOSE_PROFILES="redis,pgbouncer,site",
@@ -158,8 +157,7 @@ def test_redis_pgbouncer_and_a_site_of_ones_own_join_by_profiles(
 
 def test_the_file_for_https_puts_caddy_before_the_proxy(stack: Stack) -> None:
     settings(stack)
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as other:
-        ports = one.getsockname()[1], other.getsockname()[1]
+    ports = free_port(), free_port()
     stack.compose(
         *("up", "--detach", "--remove-orphans"),
         files=["docker-compose.https.yml"],
