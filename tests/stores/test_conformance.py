@@ -20,6 +20,9 @@ def dsn(request: pytest.FixtureRequest, database_server: DatabaseServer) -> Iter
 
 
 class TestPostgresStore(StoreContract):
+    # Nothing waits for its end here, and a machine may stand still.
+    patience = 240.0
+
     @pytest.fixture
     def open_store(self, dsn: str) -> OpenStore:
         return lambda: PostgresStore.open(dsn)
