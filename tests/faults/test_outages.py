@@ -118,9 +118,14 @@ async def break_at_random(
         if isinstance(fault, signal.Signals):
             faults[fault.name] += 1
             # Started again within a second or two, by the one who runs it.
-            pid = (folder / "postgres/data/postmaster.pid").read_text().split()[0]
-            os.kill(int(pid), fault)
-            await until(is_back, 120, "Postgres is back")
+            broken = running(folder)
+            os.kill(int(broken), fault)
+
+            async def is_another(broken: str = broken) -> bool:
+                # Whoever is asked to stop answers on for a while.
+                return running(folder) not in ("", broken) and await is_back()
+
+            await until(is_another, 120, "Postgres is back")
         else:
             faults["unreachable"] += 1
             await flights.shut()
@@ -129,6 +134,14 @@ async def break_at_random(
             # On a slow machine it may take longer until somebody asks again.
             await until(is_told, 120, "a reader is told of the outage")
             await flights.reopen()
+
+
+def running(folder: Path) -> str:
+    """The number of Postgres's process, of a killed one too; empty between two of them."""
+    try:
+        return "".join((folder / "postgres/data/postmaster.pid").read_text().split()[:1])
+    except FileNotFoundError:
+        return ""
 
 
 async def reachable(dsn: str) -> bool:
