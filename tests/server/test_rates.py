@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 import time
@@ -362,11 +363,14 @@ async def test_counting_in_memory_takes_as_long_for_many_as_for_few(tmp_path: Pa
                 return note
 
             before = sys.gettrace()
+            # What it would find left over by other tests may have lines of its own.
+            gc.disable()
             sys.settrace(note)
             try:
                 await ask(number)
             finally:
                 sys.settrace(before)
+                gc.enable()
             return count
 
         for number in range(10):

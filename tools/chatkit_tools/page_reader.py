@@ -136,7 +136,7 @@ class PageReader:
     async def read_duplicates(self) -> AsyncGenerator[Read, None]:
         """Tell of each page that names another as its original what became of it, at the end."""
         # In the order of the sitemap, and not of the answers: of two pages that name each other,
-        # each run would keep the other one.
+        # every run keeps the same one.
         places = {page.url: place for place, page in enumerate(self._pages.pages.values())}
         for page, original in sorted(self._duplicates, key=lambda found: places[found[0].url]):
             address = self._place.publish(page.url)
