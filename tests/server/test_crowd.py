@@ -13,7 +13,7 @@ from chatkit.types import (
     UserMessageItem,
     UserMessageTextContent,
 )
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from chatkit_server.allowance import Allowance
 from chatkit_server.context import RequestContext
@@ -24,6 +24,7 @@ from chatkit_server.lease import TurnStart
 from chatkit_server.turn import Turn
 from chatkit_stores import PostgresStore
 from chatkit_stores.database import Database
+from tests.fixtures.pool import end_patience, wait_for_queue, wait_for_stat
 
 NOW = datetime.now(UTC)
 
@@ -34,11 +35,6 @@ class Crowd:
     def __init__(self, pool: AsyncConnectionPool) -> None:
         self._pool = pool
         self.store = PostgresStore(Database(pool))
-
-    async def _until(self, name: str, number: int) -> None:
-        async with asyncio.timeout(60):
-            while self._pool.get_stats().get(name, 0) != number:
-                await asyncio.sleep(0)
 
     @asynccontextmanager
     async def around(
@@ -59,16 +55,15 @@ class Crowd:
         async with asyncio.TaskGroup() as others:
             async with self._pool.connection():
                 answered = others.create_task(self.store.ping())
-                await self._until("requests_waiting", 1)
+                await wait_for_queue(self._pool, 1)
                 others.create_task(hold())
-                await self._until("requests_waiting", 2)
+                await wait_for_queue(self._pool, 2)
                 asked = asyncio.create_task(work())
-                await self._until("requests_waiting", 3)
+                await wait_for_queue(self._pool, 3)
             await answered
             await held.wait()
-            [waiting] = self._pool._waiting
-            await waiting.fail(PoolTimeout("it took too long"))
-            await self._until("requests_errors", 1)
+            await end_patience(self._pool)
+            await wait_for_stat(self._pool, "requests_errors", 1)
             yield asked
             may_end.set()
 

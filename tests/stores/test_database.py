@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import pytest
 from psycopg.sql import SQL, Composed
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from chatkit_stores import (
     PostgresStore,
@@ -22,6 +22,7 @@ from chatkit_stores import (
 from chatkit_stores.database import _PATIENCE as PATIENCE
 from chatkit_stores.database import Database
 from tests.fixtures.flights import Flights
+from tests.fixtures.pool import end_patience, wait_for_queue
 from tests.fixtures.postgres import ADA, DatabaseServer, rows
 from tests.stores.items import answer, question, thread
 
@@ -133,9 +134,7 @@ async def test_a_database_that_wakes_up_within_a_second_or_so_is_waited_for(
         await flights.shut()
 
         saves = [asyncio.create_task(store.save_thread(thread(f"thr_{n}"), ADA)) for n in range(20)]
-        async with asyncio.timeout(60):
-            while store.pool_state.waiting < len(saves):
-                await asyncio.sleep(0)
+        await wait_for_queue(store._database._pool, len(saves))
         asleep = asyncio.Event()
         loop.call_later(1.2, asleep.set)
         await asleep.wait()
@@ -218,22 +217,16 @@ async def test_a_pool_whose_callers_wait_too_long_is_not_taken_for_an_outage(
             async with pool.connection():
                 await turn_over.wait()
 
-        async def wait_for_queue(length: int) -> None:
-            async with asyncio.timeout(60):
-                while pool.get_stats().get("requests_waiting", 0) != length:
-                    await asyncio.sleep(0)
-
         async with pool.connection():
             answered = asyncio.create_task(database.ask({}, statements.PING))
-            await wait_for_queue(1)
+            await wait_for_queue(pool, 1)
             holder = asyncio.create_task(hold())
-            await wait_for_queue(2)
+            await wait_for_queue(pool, 2)
             in_vain = asyncio.create_task(database.ask({}, statements.PING))
-            await wait_for_queue(3)
-            last = pool._waiting[-1]
+            await wait_for_queue(pool, 3)
         assert await answered == [[(1,)]]
-        # Its time is up now, and not before the other had its answer, however slow that was.
-        await last.fail(PoolTimeout("60 seconds are over"))
+        # Not before the other had its answer, however slow that was.
+        await end_patience(pool)
         with pytest.raises(StoreCrowdedError, match="is busy"):
             await in_vain
         turn_over.set()

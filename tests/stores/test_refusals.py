@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from chatkit_stores import PostgresStore, StoreError, StoreUnavailableError
+from tests.fixtures.pool import wait_for_queue
 from tests.fixtures.postgres import ADA, User, execute, rows
 from tests.stores.items import thread
 
@@ -48,11 +49,6 @@ async def test_a_slow_statement_is_not_taken_for_an_outage_while_others_are_answ
         monkeypatch.setattr("chatkit_stores.database._ANSWER_WITHIN", within)
         return nullcontext()
 
-    async def wait_for_queue(length: int) -> None:
-        async with asyncio.timeout(60):
-            while store.pool_state.waiting < length:
-                await asyncio.sleep(0)
-
     async with (
         PostgresStore.open(direct_url, max_size=1, watch=watch) as store,
         await psycopg.AsyncConnection.connect(direct_url) as holder,
@@ -60,11 +56,12 @@ async def test_a_slow_statement_is_not_taken_for_an_outage_while_others_are_answ
         await store.save_thread(thread(), ADA)
         await holder.execute("select * from chatkit.threads for update")
         seconds = 0.5
-        async with store._database._pool.connection():
+        pool = store._database._pool
+        async with pool.connection():
             other = asyncio.create_task(store.ping())
-            await wait_for_queue(1)
+            await wait_for_queue(pool, 1)
             blocked = asyncio.create_task(store.save_thread(thread(title="T"), ADA))
-            await wait_for_queue(2)
+            await wait_for_queue(pool, 2)
         # It comes first, and so after the beginning of the one that is blocked.
         await other
 
