@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import socket
 from typing import Any
 
 import pytest
@@ -168,12 +167,12 @@ def test_without_a_model_a_quote_finds_its_section_all_the_same(start_server: St
 
 def test_the_page_is_told_although_the_search_is_down(start_server: StartServer) -> None:
     page = {"url": "https://x.example/docs/neon", "title": "Neon"}
-    with socket.socket() as nobody, ScriptedModel(Say("From memory.")) as model:
-        # Its port, on which it does not listen, is nobody else's as long as it has it.
-        nobody.bind(("127.0.0.1", 0))
-        down = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        with start_server(qdrant_url=down, openai_base_url=model.base_url, model="m") as url:
-            send(url, NEON, page)
+    down = "http://127.0.0.1:1"
+    with (
+        ScriptedModel(Say("From memory.")) as model,
+        start_server(qdrant_url=down, openai_base_url=model.base_url, model="m") as url,
+    ):
+        send(url, NEON, page)
 
     told = text_of(model.requests[0])
     assert "<passages>" not in told
